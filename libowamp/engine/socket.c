@@ -1,0 +1,204 @@
+#include <owamp/socket.h>
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <linux/net_tstamp.h>
+#include <net/if.h>
+#include <netinet/tcp.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <owamp/crypto.h>
+#include <owamp/error.h>
+
+/* Room for a burst while the collector waits for a CPU; used only as it fills. */
+#define RECEIVE_BUFFER (4 << 20)
+
+uint16_t owamp_address_port(const struct sockaddr *address)
+{
+	if (address->sa_family == AF_INET6)
+		return ntohs(((const struct sockaddr_in6 *)address)->sin6_port);
+	return ntohs(((const struct sockaddr_in *)address)->sin_port);
+}
+
+void owamp_address_set_port(struct sockaddr *address, uint16_t port)
+{
+	if (address->sa_family == AF_INET6)
+		((struct sockaddr_in6 *)address)->sin6_port = htons(port);
+	else
+		((struct sockaddr_in *)address)->sin_port = htons(port);
+}
+
+socklen_t owamp_address_size(const struct sockaddr *address)
+{
+	return address->sa_family == AF_INET6 ? sizeof(struct sockaddr_in6) : sizeof(struct sockaddr_in);
+}
+
+bool owamp_address_equal(const struct sockaddr *a, const struct sockaddr *b)
+{
+	if (a->sa_family != b->sa_family)
+		return false;
+	if (a->sa_family == AF_INET6)
+		return memcmp(&((const struct sockaddr_in6 *)a)->sin6_addr,
+			      &((const struct sockaddr_in6 *)b)->sin6_addr, sizeof(struct in6_addr)) == 0;
+	return ((const struct sockaddr_in *)a)->sin_addr.s_addr ==
+	       ((const struct sockaddr_in *)b)->sin_addr.s_addr;
+}
+
+char *owamp_address_text(const struct sockaddr *address, bool with_port, char text[OWAMP_ADDRESS_TEXT])
+{
+	char host[INET6_ADDRSTRLEN] = "?", zone[IF_NAMESIZE + 1] = "", name[IF_NAMESIZE];
+	bool v6 = address->sa_family == AF_INET6;
+	const char *open = v6 && with_port ? "[" : "", *close = v6 && with_port ? "]" : "";
+
+	if (v6) {
+		const struct sockaddr_in6 *in6 = (const struct sockaddr_in6 *)address;
+
+		inet_ntop(AF_INET6, &in6->sin6_addr, host, sizeof host);
+		if (in6->sin6_scope_id && if_indextoname(in6->sin6_scope_id, name))
+			snprintf(zone, sizeof zone, "%%%s", name);
+	} else {
+		inet_ntop(AF_INET, &((const struct sockaddr_in *)address)->sin_addr, host, sizeof host);
+	}
+	if (with_port)
+		snprintf(text, OWAMP_ADDRESS_TEXT, "%s%s%s%s:%u", open, host, zone, close,
+			 owamp_address_port(address));
+	else
+		snprintf(text, OWAMP_ADDRESS_TEXT, "%s%s", host, zone);
+	return text;
+}
+
+int owamp_address_to_request(const struct sockaddr *address, uint8_t octets[16])
+{
+	memset(octets, 0, 16);
+	if (address->sa_family == AF_INET) {
+		memcpy(octets, &((const struct sockaddr_in *)address)->sin_addr, 4);
+		return 4;
+	}
+	memcpy(octets, &((const struct sockaddr_in6 *)address)->sin6_addr, 16);
+	return 6;
+}
+
+void owamp_address_from_request(uint8_t ipvn, const uint8_t octets[16], uint16_t port,
+				struct sockaddr_storage *address)
+{
+	*address = (struct sockaddr_storage){.ss_family = ipvn == 4 ? AF_INET : AF_INET6};
+	if (ipvn == 4)
+		memcpy(&((struct sockaddr_in *)address)->sin_addr, octets, 4);
+	else
+		memcpy(&((struct sockaddr_in6 *)address)->sin6_addr, octets, 16);
+	owamp_address_set_port((struct sockaddr *)address, port);
+}
+
+static int set(int fd, int level, int name, int value)
+{
+	return setsockopt(fd, level, name, &value, sizeof value);
+}
+
+static int prepare_sending(int fd, int family, uint8_t dscp)
+{
+	if (family == AF_INET6)
+		return set(fd, IPPROTO_IPV6, IPV6_UNICAST_HOPS, 255) ||
+		       set(fd, IPPROTO_IPV6, IPV6_TCLASS, dscp << 2);
+	return set(fd, IPPROTO_IP, IP_TTL, 255) || set(fd, IPPROTO_IP, IP_TOS, dscp << 2);
+}
+
+static int prepare_receiving(int fd, int family)
+{
+	/* Beyond rmem_max only with CAP_NET_ADMIN; otherwise as much as is allowed. */
+	if (set(fd, SOL_SOCKET, SO_RCVBUFFORCE, RECEIVE_BUFFER))
+		(void)set(fd, SOL_SOCKET, SO_RCVBUF, RECEIVE_BUFFER);
+	if (set(fd, SOL_SOCKET, SO_TIMESTAMPING, SOF_TIMESTAMPING_RX_SOFTWARE | SOF_TIMESTAMPING_SOFTWARE))
+		return -1;
+	if (family == AF_INET6)
+		return set(fd, IPPROTO_IPV6, IPV6_RECVHOPLIMIT, 1);
+	return set(fd, IPPROTO_IP, IP_RECVTTL, 1);
+}
+
+/* Binds to a free port of the range, starting anywhere in it. */
+static int bind_in_range(int fd, struct sockaddr *address, uint16_t low, uint16_t high)
+{
+	uint32_t count = (uint32_t)high - low + 1, first = 0;
+
+	if (low == 0)
+		return bind(fd, address, owamp_address_size(address)) ? OWAMP_ESYSTEM : 0;
+	(void)owamp_random(&first, sizeof first);
+	first %= count;
+	for (uint32_t i = 0; i < count; i++) {
+		owamp_address_set_port(address, (uint16_t)(low + (first + i) % count));
+		if (bind(fd, address, owamp_address_size(address)) == 0)
+			return 0;
+		if (errno != EADDRINUSE)
+			return OWAMP_ESYSTEM;
+	}
+	return OWAMP_ELIMIT;
+}
+
+int owamp_socket_test(int *fd, const struct owamp_test_socket_config *config, uint16_t *port)
+{
+	struct sockaddr_storage local = {0};
+	socklen_t size = owamp_address_size(config->local);
+	int family = config->local->sa_family;
+	int error = OWAMP_ESYSTEM, saved, s;
+
+	*fd = -1;
+	if (config->port_low > config->port_high)
+		return OWAMP_EINVAL;
+	memcpy(&local, config->local, size);
+	owamp_address_set_port((struct sockaddr *)&local, 0);
+	s = socket(family, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	if (s < 0)
+		return OWAMP_ESYSTEM;
+	if (family == AF_INET6 && set(s, IPPROTO_IPV6, IPV6_V6ONLY, 1))
+		goto cleanup;
+	if (config->interface && setsockopt(s, SOL_SOCKET, SO_BINDTODEVICE, config->interface,
+					    (socklen_t)strlen(config->interface)))
+		goto cleanup;
+	if (config->receive ? prepare_receiving(s, family) : prepare_sending(s, family, config->dscp))
+		goto cleanup;
+	error = bind_in_range(s, (struct sockaddr *)&local, config->port_low, config->port_high);
+	if (error)
+		goto cleanup;
+	if (getsockname(s, (struct sockaddr *)&local, &size)) {
+		error = OWAMP_ESYSTEM;
+		goto cleanup;
+	}
+	*port = owamp_address_port((struct sockaddr *)&local);
+	*fd = s;
+	return 0;
+cleanup:
+	saved = errno;
+	close(s);
+	errno = saved;
+	return error;
+}
+
+int owamp_socket_listen(int *fd, const struct sockaddr *local, socklen_t size)
+{
+	int s = socket(local->sa_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	int saved;
+
+	*fd = -1;
+	if (s < 0)
+		return OWAMP_ESYSTEM;
+	if ((local->sa_family == AF_INET6 && set(s, IPPROTO_IPV6, IPV6_V6ONLY, 1)) ||
+	    set(s, SOL_SOCKET, SO_REUSEADDR, 1) || bind(s, local, size) || listen(s, SOMAXCONN)) {
+		saved = errno;
+		close(s);
+		errno = saved;
+		return OWAMP_ESYSTEM;
+	}
+	*fd = s;
+	return 0;
+}
+
+int owamp_socket_control(int fd)
+{
+	/* A peer that vanished is noticed after a minute of silence and six probes. */
+	if (set(fd, IPPROTO_TCP, TCP_NODELAY, 1) || set(fd, SOL_SOCKET, SO_KEEPALIVE, 1) ||
+	    set(fd, IPPROTO_TCP, TCP_KEEPIDLE, 60) || set(fd, IPPROTO_TCP, TCP_KEEPINTVL, 10) ||
+	    set(fd, IPPROTO_TCP, TCP_KEEPCNT, 6))
+		return OWAMP_ESYSTEM;
+	return 0;
+}

@@ -1,0 +1,59 @@
+/*
+ * The pacer: one thread that sends the packets of all sending sessions when
+ * they are due. Schedules run on CLOCK_MONOTONIC, mapped to UTC when the
+ * session starts, so a step of the clock does not shift them; the stamp in the
+ * packet is UTC, taken last thing before the send.
+ */
+#ifndef OWAMP_PACER_H
+#define OWAMP_PACER_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "clock.h"
+#include "export.h"
+#include "loop.h"
+#include "sender.h"
+
+struct owamp_pacer;
+struct owamp_pacer_session;
+
+/* How a sending session went; all times in ns. */
+struct owamp_send_health {
+	uint64_t sent;
+	uint64_t send_errors;    /* packets the system refused to send */
+	int last_errno;          /* of the last such */
+	int64_t lateness_max_ns; /* departure after the scheduled time */
+	double lateness_mean_ns;
+	int64_t stamp_gap_max_ns; /* from taking the stamp to the end of the send call */
+};
+
+OWAMP_API int owamp_pacer_new(struct owamp_pacer **pacer, struct owamp_loop *loop,
+			      const struct owamp_clock *clock);
+OWAMP_API void owamp_pacer_free(struct owamp_pacer *pacer);
+
+/*
+ * Starts sending through fd, a connected UDP socket; fd stays the caller's and
+ * must stay open until owamp_pacer_end(). Takes the sender over. finished runs
+ * on the loop's thread when all packets have been sent or skipped.
+ */
+OWAMP_API int owamp_pacer_start(struct owamp_pacer *pacer, struct owamp_sender *sender, int fd,
+				void (*finished)(void *context), void *context,
+				struct owamp_pacer_session **session);
+
+/* No packet leaves after this. The state can be read until owamp_pacer_end(). */
+OWAMP_API void owamp_pacer_stop(struct owamp_pacer_session *session);
+
+/* After stop or finished: for Stop-Sessions. The pointer in it lives until end(). */
+OWAMP_API void owamp_pacer_state(struct owamp_pacer_session *session, struct owamp_stop_session *state);
+
+/* At any time. */
+OWAMP_API void owamp_pacer_health(struct owamp_pacer_session *session, struct owamp_send_health *health);
+
+/* Scheduled time of the last packet sent or skipped, in UTC (ntp). After finished. */
+OWAMP_API owamp_ntp owamp_pacer_last(struct owamp_pacer_session *session);
+
+/* Stops if need be, frees session and sender. finished is not called any more. */
+OWAMP_API void owamp_pacer_end(struct owamp_pacer_session *session);
+
+#endif

@@ -1,0 +1,95 @@
+/*
+ * One receiving test session: RFC 4656 sections 4.2, 3.8 and 3.9.
+ *
+ * Pure: the caller supplies packets with their receive time, and the time.
+ * Records come out in the order of arrival; losses are reported when the
+ * Timeout after the scheduled send time has passed. Memory follows
+ * rate x Timeout (8 octets for each packet that may still arrive), never the
+ * session's length. An object is used by one thread at a time.
+ */
+#ifndef OWAMP_RECEIVER_H
+#define OWAMP_RECEIVER_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "crypto.h"
+#include "export.h"
+#include "session.h"
+
+struct owamp_receiver;
+
+struct owamp_receiver_config {
+	uint32_t mode;
+	const struct owamp_request *request;   /* copied, sid included */
+	const struct owamp_keys *control_keys; /* NULL in open mode */
+};
+
+/* What became of a packet. */
+enum owamp_receive_result {
+	OWAMP_RECEIVE_OK = 0,
+	OWAMP_RECEIVE_SHORT,      /* too short to be a test packet */
+	OWAMP_RECEIVE_HMAC,       /* authentication failed */
+	OWAMP_RECEIVE_MULTIPLIER, /* error estimate with Multiplier 0 */
+	OWAMP_RECEIVE_SEQ,        /* sequence number outside the session */
+	OWAMP_RECEIVE_TIME,       /* send time more than Timeout away from now */
+	OWAMP_RECEIVE_SCHEDULE,   /* send time more than Timeout away from the schedule */
+	OWAMP_RECEIVE_LATE,       /* arrived after it had been declared lost */
+	OWAMP_RECEIVE_RESULTS,    /* number of the above */
+};
+
+/* A word for a result, for logs and JSON: "short", "hmac", ... */
+OWAMP_API const char *owamp_receive_result_name(enum owamp_receive_result result);
+
+struct owamp_receiver_counters {
+	uint64_t results[OWAMP_RECEIVE_RESULTS]; /* packets by enum owamp_receive_result */
+	uint64_t duplicates;                     /* among the OK ones */
+	uint64_t lost;                           /* lost records emitted */
+	/* The last OWAMP_RECEIVE_TIME packet: send time - receive time, ns. */
+	int64_t time_offset_ns;
+};
+
+typedef void owamp_record_fn(void *context, const struct owamp_record *record);
+
+/* The records go to sink, called from within packet() and expire(). */
+OWAMP_API int owamp_receiver_new(struct owamp_receiver **receiver, const struct owamp_receiver_config *config,
+				 owamp_record_fn *sink, void *context);
+OWAMP_API void owamp_receiver_free(struct owamp_receiver *receiver);
+
+/* A negative value is an error of ours (no memory, crypto), not of the packet. */
+OWAMP_API int owamp_receiver_packet(struct owamp_receiver *receiver, const uint8_t *packet, size_t size,
+				    owamp_ntp receive_time, uint16_t receive_error, uint8_t ttl);
+
+/*
+ * Declares lost what was due more than Timeout before now. Packets that had
+ * been received by now must have been passed in already.
+ */
+OWAMP_API int owamp_receiver_expire(struct owamp_receiver *receiver, owamp_ntp now, uint16_t error_estimate);
+
+/*
+ * When expire() has something to do next: the deadline of the oldest packet
+ * that may still arrive; the last deadline if there is none. It only grows.
+ */
+OWAMP_API owamp_ntp owamp_receiver_deadline(const struct owamp_receiver *receiver);
+
+/* All packets were received or declared lost, and Timeout after the last has passed. */
+OWAMP_API bool owamp_receiver_complete(const struct owamp_receiver *receiver);
+
+/*
+ * The session ends (section 3.8). Call expire() with the current time first.
+ * Records with a sequence number of *cut or above must be discarded: with a
+ * Stop-Sessions, those scheduled within Timeout of now and those the sender
+ * never reached (next_seq); without one (stop NULL), those after the last
+ * packet that was received. OWAMP_EDATA: a packet was received that the sender
+ * says it never reached; the whole session must be considered invalid.
+ */
+OWAMP_API int owamp_receiver_end(const struct owamp_receiver *receiver, const struct owamp_stop_session *stop,
+				 uint32_t *cut);
+
+OWAMP_API const struct owamp_receiver_counters *
+owamp_receiver_counters(const struct owamp_receiver *receiver);
+
+/* Octets of memory held for the window. */
+OWAMP_API size_t owamp_receiver_memory(const struct owamp_receiver *receiver);
+
+#endif

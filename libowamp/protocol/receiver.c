@@ -1,0 +1,300 @@
+#include <owamp/receiver.h>
+
+#include <stdlib.h>
+#include <string.h>
+
+#include <owamp/error.h>
+#include <owamp/schedule.h>
+
+#include "test_packet.h"
+
+#define WINDOW_MIN 16
+
+/* The highest bit of a window entry; offsets are below 2^63. */
+#define ARRIVED (UINT64_C(1) << 63)
+
+/*
+ * The window is a ring of scheduled offsets for the packets tail <= seq < head
+ * whose Timeout has not passed. It is extended only as far as packets arrive
+ * or deadlines require.
+ */
+struct owamp_receiver {
+	struct owamp_schedule *schedule;
+	struct test_packet_cipher cipher;
+	owamp_record_fn *sink;
+	void *context;
+	owamp_ntp start;
+	owamp_interval timeout;
+	uint32_t packets;
+	uint32_t tail;
+	uint32_t head;
+	uint64_t *window;
+	uint32_t capacity;          /* a power of two */
+	owamp_interval last_offset; /* of packet head - 1 */
+	bool any_arrived;
+	uint32_t max_seq; /* highest that arrived */
+	struct owamp_receiver_counters counters;
+};
+
+const char *owamp_receive_result_name(enum owamp_receive_result result)
+{
+	static const char *const names[OWAMP_RECEIVE_RESULTS] = {
+		"ok", "short", "hmac", "multiplier", "sequence", "time", "schedule", "late",
+	};
+
+	return (unsigned)result < OWAMP_RECEIVE_RESULTS ? names[result] : "unknown";
+}
+
+int owamp_receiver_new(struct owamp_receiver **receiver, const struct owamp_receiver_config *config,
+		       owamp_record_fn *sink, void *context)
+{
+	const struct owamp_request *request = config->request;
+	struct owamp_receiver *r;
+	int error;
+
+	*receiver = NULL;
+	if (request->packets == 0 || request->timeout > OWAMP_SPAN_MAX)
+		return OWAMP_EINVAL;
+	r = calloc(1, sizeof *r);
+	if (!r)
+		return OWAMP_ENOMEM;
+	r->sink = sink;
+	r->context = context;
+	r->start = request->start;
+	r->timeout = request->timeout;
+	r->packets = request->packets;
+	r->capacity = WINDOW_MIN;
+	r->window = calloc(r->capacity, sizeof *r->window);
+	error = r->window ? 0 : OWAMP_ENOMEM;
+	if (!error)
+		error = owamp_schedule_new(&r->schedule, request->slots, request->slot_count, request->sid);
+	if (!error)
+		error = test_packet_cipher_init(&r->cipher, config->mode, config->control_keys, request->sid,
+						false);
+	if (error) {
+		owamp_receiver_free(r);
+		return error;
+	}
+	*receiver = r;
+	return 0;
+}
+
+void owamp_receiver_free(struct owamp_receiver *receiver)
+{
+	if (!receiver)
+		return;
+	owamp_schedule_free(receiver->schedule);
+	test_packet_cipher_free(&receiver->cipher);
+	free(receiver->window);
+	free(receiver);
+}
+
+static uint64_t *entry(const struct owamp_receiver *receiver, uint32_t seq)
+{
+	return &receiver->window[seq & (receiver->capacity - 1)];
+}
+
+static owamp_interval offset(const struct owamp_receiver *receiver, uint32_t seq)
+{
+	return *entry(receiver, seq) & ~ARRIVED;
+}
+
+static int grow(struct owamp_receiver *receiver)
+{
+	uint32_t capacity = 2 * receiver->capacity;
+	uint64_t *larger;
+
+	if (capacity == 0)
+		return OWAMP_ENOMEM;
+	larger = malloc(capacity * sizeof *larger);
+	if (!larger)
+		return OWAMP_ENOMEM;
+	for (uint32_t seq = receiver->tail; seq != receiver->head; seq++)
+		larger[seq & (capacity - 1)] = *entry(receiver, seq);
+	free(receiver->window);
+	receiver->window = larger;
+	receiver->capacity = capacity;
+	return 0;
+}
+
+/* Adds the next packet of the schedule to the window. */
+static int extend(struct owamp_receiver *receiver)
+{
+	if (receiver->head - receiver->tail == receiver->capacity) {
+		int error = grow(receiver);
+
+		if (error)
+			return error;
+	}
+	receiver->last_offset = owamp_schedule_next(receiver->schedule);
+	*entry(receiver, receiver->head) = receiver->last_offset;
+	receiver->head++;
+	return 0;
+}
+
+static uint64_t distance(owamp_ntp a, owamp_ntp b)
+{
+	int64_t diff = owamp_ntp_diff(a, b);
+
+	return diff < 0 ? -(uint64_t)diff : (uint64_t)diff;
+}
+
+/* Brings seq into the window if its time can be near at all. 1: it is there. */
+static int reach(struct owamp_receiver *receiver, uint32_t seq, owamp_ntp receive_time)
+{
+	while (receiver->head <= seq) {
+		int64_t ahead;
+		int error;
+
+		/*
+		 * A packet may be stamped a Timeout after now and scheduled a Timeout
+		 * after that; from beyond, whoever sent it gets no memory of ours.
+		 */
+		ahead = owamp_ntp_diff(receiver->start + receiver->last_offset, receive_time);
+		if (ahead > 0 && (uint64_t)ahead / 2 > receiver->timeout)
+			return 0;
+		error = extend(receiver);
+		if (error)
+			return error;
+	}
+	return 1;
+}
+
+/* Is the packet one to be recorded? The order tells the most about what is wrong. */
+static int judge(struct owamp_receiver *receiver, const struct test_packet *packet, owamp_ntp receive_time)
+{
+	int reached;
+
+	if (!owamp_error_estimate_valid(packet->error_estimate))
+		return OWAMP_RECEIVE_MULTIPLIER;
+	if (packet->seq >= receiver->packets)
+		return OWAMP_RECEIVE_SEQ;
+	if (distance(packet->time, receive_time) > receiver->timeout) {
+		receiver->counters.time_offset_ns = owamp_ntp_diff_ns(packet->time, receive_time);
+		return OWAMP_RECEIVE_TIME;
+	}
+	if (packet->seq < receiver->tail)
+		return OWAMP_RECEIVE_LATE;
+	reached = reach(receiver, packet->seq, receive_time);
+	if (reached < 0)
+		return reached;
+	if (!reached ||
+	    distance(packet->time, receiver->start + offset(receiver, packet->seq)) > receiver->timeout)
+		return OWAMP_RECEIVE_SCHEDULE;
+	return OWAMP_RECEIVE_OK;
+}
+
+int owamp_receiver_packet(struct owamp_receiver *receiver, const uint8_t *packet, size_t size,
+			  owamp_ntp receive_time, uint16_t receive_error, uint8_t ttl)
+{
+	struct owamp_record record;
+	struct test_packet opened;
+	uint64_t *slot;
+	int result;
+
+	result = test_packet_open(&receiver->cipher, packet, size, &opened);
+	if (result == OWAMP_EPROTO)
+		result = OWAMP_RECEIVE_SHORT;
+	else if (result == OWAMP_EAUTH)
+		result = OWAMP_RECEIVE_HMAC;
+	else if (result == 0)
+		result = judge(receiver, &opened, receive_time);
+	if (result < 0)
+		return result;
+	receiver->counters.results[result]++;
+	if (result != OWAMP_RECEIVE_OK)
+		return result;
+
+	slot = entry(receiver, opened.seq);
+	if (*slot & ARRIVED)
+		receiver->counters.duplicates++;
+	*slot |= ARRIVED;
+	if (!receiver->any_arrived || opened.seq > receiver->max_seq)
+		receiver->max_seq = opened.seq;
+	receiver->any_arrived = true;
+	record = (struct owamp_record){
+		.seq = opened.seq,
+		.send_time = opened.time,
+		.send_error = opened.error_estimate,
+		/* All zero bits mean lost; the instant itself, once in 136 years, is moved by 2^-32 s. */
+		.receive_time = receive_time ? receive_time : 1,
+		.receive_error = receive_error,
+		.ttl = ttl,
+	};
+	receiver->sink(receiver->context, &record);
+	return OWAMP_RECEIVE_OK;
+}
+
+int owamp_receiver_expire(struct owamp_receiver *receiver, owamp_ntp now, uint16_t error_estimate)
+{
+	while (receiver->tail < receiver->packets) {
+		owamp_ntp scheduled;
+
+		if (receiver->tail == receiver->head) {
+			int error = extend(receiver);
+
+			if (error)
+				return error;
+		}
+		scheduled = receiver->start + offset(receiver, receiver->tail);
+		if (owamp_ntp_diff(now, scheduled + receiver->timeout) <= 0)
+			break;
+		if (!(*entry(receiver, receiver->tail) & ARRIVED)) {
+			const struct owamp_record record = {
+				.seq = receiver->tail,
+				.send_time = scheduled,
+				.send_error = OWAMP_ERROR_LOST,
+				.receive_error = error_estimate,
+				.ttl = 255,
+			};
+
+			receiver->counters.lost++;
+			receiver->sink(receiver->context, &record);
+		}
+		receiver->tail++;
+	}
+	return 0;
+}
+
+owamp_ntp owamp_receiver_deadline(const struct owamp_receiver *receiver)
+{
+	if (receiver->tail < receiver->head)
+		return receiver->start + offset(receiver, receiver->tail) + receiver->timeout;
+	/* Unknown yet, but not before that of the packet before. */
+	return receiver->start + receiver->last_offset + receiver->timeout;
+}
+
+bool owamp_receiver_complete(const struct owamp_receiver *receiver)
+{
+	return receiver->tail == receiver->packets;
+}
+
+int owamp_receiver_end(const struct owamp_receiver *receiver, const struct owamp_stop_session *stop,
+		       uint32_t *cut)
+{
+	*cut = receiver->tail;
+	if (!stop) {
+		uint32_t after_last = receiver->any_arrived ? receiver->max_seq + 1 : 0;
+
+		if (after_last < *cut)
+			*cut = after_last;
+		return 0;
+	}
+	if (receiver->any_arrived && receiver->max_seq >= stop->next_seq) {
+		*cut = 0;
+		return OWAMP_EDATA;
+	}
+	if (stop->next_seq < *cut)
+		*cut = stop->next_seq;
+	return 0;
+}
+
+const struct owamp_receiver_counters *owamp_receiver_counters(const struct owamp_receiver *receiver)
+{
+	return &receiver->counters;
+}
+
+size_t owamp_receiver_memory(const struct owamp_receiver *receiver)
+{
+	return receiver->capacity * sizeof *receiver->window;
+}

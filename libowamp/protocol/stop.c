@@ -1,0 +1,229 @@
+#include "stop.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include <owamp/error.h>
+
+#include "wire.h"
+
+void stop_list_free(struct stop_list *list)
+{
+	free(list->entries);
+	*list = (struct stop_list){0};
+}
+
+int stop_list_add(struct stop_list *list, const uint8_t sid[OWAMP_SID_SIZE], uint32_t packets,
+		  bool peer_sends)
+{
+	struct stop_entry *entry;
+
+	if (list->count == list->capacity) {
+		size_t capacity = list->capacity ? 2 * list->capacity : 4;
+		struct stop_entry *larger = realloc(list->entries, capacity * sizeof *larger);
+
+		if (!larger)
+			return OWAMP_ENOMEM;
+		list->entries = larger;
+		list->capacity = capacity;
+	}
+	entry = &list->entries[list->count++];
+	*entry = (struct stop_entry){.packets = packets, .peer_sends = peer_sends};
+	memcpy(entry->sid, sid, OWAMP_SID_SIZE);
+	return 0;
+}
+
+static struct stop_entry *find(const struct stop_list *list, const uint8_t sid[OWAMP_SID_SIZE])
+{
+	for (size_t i = 0; i < list->count; i++) {
+		if (memcmp(list->entries[i].sid, sid, OWAMP_SID_SIZE) == 0)
+			return &list->entries[i];
+	}
+	return NULL;
+}
+
+bool stop_list_has(const struct stop_list *list, const uint8_t sid[OWAMP_SID_SIZE])
+{
+	return find(list, sid) != NULL;
+}
+
+static size_t list_count(const struct stop_list *list, bool peer_sends)
+{
+	size_t count = 0;
+
+	for (size_t i = 0; i < list->count; i++)
+		count += list->entries[i].peer_sends == peer_sends;
+	return count;
+}
+
+void stop_message_free(struct stop_message *message)
+{
+	free(message->sessions);
+	free(message->skips);
+	*message = (struct stop_message){0};
+}
+
+/* The whole message's size without HMAC, and its number of skip ranges; 0 if not all is there. */
+static int measure(struct stream *stream, uint32_t session_count, uint32_t skips_max, size_t *size,
+		   uint32_t *skip_total, const char **reason)
+{
+	/* The smallest description, 24 octets padded, is where each count is found. */
+	const size_t least = wire_padded(WIRE_STOP_SESSION_SIZE);
+	size_t end = WIRE_SIMPLE_SIZE;
+	const uint8_t *octets;
+
+	*size = 0;
+	*skip_total = 0;
+	for (uint32_t i = 0; i < session_count; i++) {
+		uint32_t skips;
+		int error = stream_peek(stream, end + least, &octets);
+
+		if (error || !octets)
+			return error;
+		skips = get_u32(octets + end + 20);
+		if (skips > skips_max - *skip_total) {
+			*reason = "Stop-Sessions with too many skip ranges";
+			return OWAMP_EPROTO;
+		}
+		*skip_total += skips;
+		end += wire_padded(WIRE_STOP_SESSION_SIZE + (size_t)skips * WIRE_SKIP_SIZE);
+	}
+	if (stream_input_size(stream) >= end + WIRE_HMAC_SIZE)
+		*size = end;
+	return 0;
+}
+
+static int decode_session(const uint8_t *octets, const struct stop_list *list,
+			  struct owamp_stop_session *session, struct owamp_skip_range *skips,
+			  const char **reason)
+{
+	struct stop_entry *entry;
+
+	memcpy(session->sid, octets, OWAMP_SID_SIZE);
+	session->next_seq = get_u32(octets + 16);
+	session->skip_count = get_u32(octets + 20);
+	session->skips = skips;
+	if (wire_skips_decode(octets + WIRE_STOP_SESSION_SIZE, session->skip_count, skips)) {
+		*reason = "Stop-Sessions with skip ranges that overlap or are out of order";
+		return OWAMP_EPROTO;
+	}
+	entry = find(list, session->sid);
+	if (!entry || !entry->peer_sends || entry->seen) {
+		*reason = "Stop-Sessions names a session that is not the peer's to stop";
+		return OWAMP_EPROTO;
+	}
+	entry->seen = true;
+	if (session->next_seq > entry->packets ||
+	    (session->skip_count > 0 && skips[session->skip_count - 1].last >= session->next_seq)) {
+		*reason = "Stop-Sessions with sequence numbers beyond the session";
+		return OWAMP_EPROTO;
+	}
+	return 0;
+}
+
+static int decode(const uint8_t *octets, const struct stop_list *list, struct stop_message *message,
+		  const char **reason)
+{
+	struct owamp_skip_range *skips = message->skips;
+
+	for (size_t i = 0; i < list->count; i++)
+		list->entries[i].seen = false;
+	message->accept = octets[1];
+	octets += WIRE_SIMPLE_SIZE;
+	for (size_t i = 0; i < message->session_count; i++) {
+		int error = decode_session(octets, list, &message->sessions[i], skips, reason);
+
+		if (error)
+			return error;
+		skips += message->sessions[i].skip_count;
+		octets += wire_padded(WIRE_STOP_SESSION_SIZE +
+				      message->sessions[i].skip_count * WIRE_SKIP_SIZE);
+	}
+	return 0;
+}
+
+int stop_read(struct stream *stream, struct stop_list *list, uint32_t skips_max, struct stop_message *message,
+	      const char **reason)
+{
+	const uint8_t *octets;
+	uint32_t session_count, skip_total;
+	size_t size;
+	int error;
+
+	*message = (struct stop_message){0};
+	error = stream_peek(stream, WIRE_SIMPLE_SIZE, &octets);
+	if (error || !octets)
+		return error;
+	session_count = get_u32(octets + 4);
+	if (session_count != list_count(list, true)) {
+		*reason = "Stop-Sessions does not account for exactly the peer's send sessions";
+		return OWAMP_EPROTO;
+	}
+	error = measure(stream, session_count, skips_max, &size, &skip_total, reason);
+	if (error || size == 0)
+		return error;
+	error = stream_peek(stream, size + WIRE_HMAC_SIZE, &octets);
+	if (error)
+		return error;
+
+	message->session_count = session_count;
+	message->sessions = calloc((size_t)session_count + 1, sizeof *message->sessions);
+	message->skips = calloc((size_t)skip_total + 1, sizeof *message->skips);
+	if (!message->sessions || !message->skips) {
+		error = OWAMP_ENOMEM;
+		goto cleanup;
+	}
+	/* Decoded before the HMAC is checked, but not used or shown. */
+	error = decode(octets, list, message, reason);
+	if (!error)
+		error = stream_take(stream, size);
+	if (!error)
+		error = stream_check_hmac(stream);
+	if (!error)
+		return 1;
+cleanup:
+	stop_message_free(message);
+	return error;
+}
+
+static int write_session(struct stream *stream, const struct owamp_stop_session *session)
+{
+	uint8_t octets[WIRE_STOP_SESSION_SIZE];
+	int error;
+
+	memcpy(octets, session->sid, OWAMP_SID_SIZE);
+	put_u32(octets + 16, session->next_seq);
+	put_u32(octets + 20, session->skip_count);
+	error = stream_write(stream, octets, sizeof octets);
+	for (uint32_t i = 0; !error && i < session->skip_count; i++) {
+		wire_skip_encode(&session->skips[i], octets);
+		error = stream_write(stream, octets, WIRE_SKIP_SIZE);
+	}
+	if (!error)
+		error = stream_pad(stream,
+				   WIRE_STOP_SESSION_SIZE + (size_t)session->skip_count * WIRE_SKIP_SIZE);
+	return error;
+}
+
+int stop_write(struct stream *stream, struct stop_list *list, uint8_t accept,
+	       const struct owamp_stop_session *sessions, size_t session_count)
+{
+	uint8_t header[WIRE_SIMPLE_SIZE] = {WIRE_STOP_SESSIONS, accept};
+	int error;
+
+	if (session_count != list_count(list, false))
+		return OWAMP_EINVAL;
+	for (size_t i = 0; i < session_count; i++) {
+		const struct stop_entry *entry = find(list, sessions[i].sid);
+
+		if (!entry || entry->peer_sends)
+			return OWAMP_EINVAL;
+	}
+	put_u32(header + 4, (uint32_t)session_count);
+	error = stream_write(stream, header, sizeof header);
+	for (size_t i = 0; !error && i < session_count; i++)
+		error = write_session(stream, &sessions[i]);
+	if (!error)
+		error = stream_write_hmac(stream);
+	return error;
+}

@@ -1,0 +1,240 @@
+#include <confuse.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <syslog.h>
+
+#include "owamp/error.h"
+#include "owamp/session.h"
+#include "owampd/config.h"
+#include "owampd/config_keys.h"
+#include "owampd/textfile.h"
+
+#define NS_PER_S INT64_C(1000000000)
+#define KEYS_MAX 32
+/* On an option that had a value: a bit that libConfuse leaves alone. */
+#define FLAG_SEEN (1 << 24)
+
+struct config *config_new(void)
+{
+	struct config *config = calloc(1, sizeof(*config));
+
+	if (!config)
+		return NULL;
+	config->test_port_low = 8760;
+	config->test_port_high = 9960;
+	config->pbkdf2_count = 8192;
+	config->connections_max = 1000;
+	config->handshakes_max = 100;
+	config->connections_per_address_max = 50;
+	config->handshake_timeout_ns = 10 * NS_PER_S;
+	config->control_timeout_ns = 1800 * NS_PER_S;
+	config->end_delay_ns = NS_PER_S / 2;
+	config->slots_max = 1024;
+	config->sessions_per_connection_max = 1024;
+	config->keep_ns = 86400 * NS_PER_S;
+	config->log_level = LOG_INFO;
+	return config;
+}
+
+void config_free(struct config *config)
+{
+	if (!config)
+		return;
+	config_clear_listen(config);
+	free(config->keys_path);
+	free(config->limits_path);
+	free(config->user);
+	free(config->group);
+	free(config->pid_file);
+	free(config);
+}
+
+/*
+ * libConfuse hands its error function no context, so the message is kept where
+ * cfg_free() looks after it: in the comment of the root section, unused without
+ * CFGF_COMMENTS. The first message is the cause of all others.
+ */
+static void keep_error(cfg_t *cfg, const char *format, va_list arguments)
+{
+	if (!cfg->comment && vasprintf(&cfg->comment, format, arguments) < 0)
+		cfg->comment = NULL;
+}
+
+/* Tries a value while libConfuse still knows the line. */
+static int check_value(cfg_t *cfg, cfg_opt_t *option, const char *value, void *result)
+{
+	struct config *scratch = config_new();
+	char why[256] = "out of memory";
+	int error = scratch ? config_set(scratch, "", option->name, value, why, sizeof(why)) : OWAMP_ENOMEM;
+
+	if (!error && option->flags & FLAG_SEEN && !(option->flags & CFGF_LIST)) {
+		snprintf(why, sizeof(why), "is given twice, expected one value");
+		error = OWAMP_EINVAL;
+	}
+	option->flags |= FLAG_SEEN;
+	config_free(scratch);
+	if (error)
+		cfg_error(cfg, "%s: %s", option->name, why);
+	*(const char **)result = value;
+	return error;
+}
+
+static int apply(struct config *config, const char *directory, cfg_t *cfg, char *why, size_t why_size)
+{
+	const char *name;
+
+	if (cfg_getopt(cfg, "listen")->flags & CFGF_MODIFIED && cfg_size(cfg, "listen") == 0) {
+		snprintf(why, why_size, "listen: the list is empty, expected at least one address");
+		return OWAMP_EINVAL;
+	}
+	for (size_t i = 0; (name = config_key_name(i)); i++) {
+		for (unsigned j = 0; j < cfg_size(cfg, name); j++) {
+			const char *value = cfg_getnstr(cfg, name, j);
+			int result = value ? config_set(config, directory, name, value, why, why_size) : 0;
+
+			if (result)
+				return result;
+		}
+	}
+	return 0;
+}
+
+static cfg_t *make_parser(void)
+{
+	cfg_opt_t options[KEYS_MAX + 1];
+	cfg_t *cfg;
+	size_t i;
+
+	for (i = 0; i < KEYS_MAX && config_key_name(i); i++) {
+		cfg_opt_t one = CFG_STR_CB(config_key_name(i), NULL, CFGF_NONE, check_value);
+		cfg_opt_t list = CFG_STR_LIST_CB(config_key_name(i), NULL, CFGF_NONE, check_value);
+
+		options[i] = strcmp(config_key_name(i), "listen") == 0 ? list : one;
+	}
+	options[i] = (cfg_opt_t)CFG_END();
+	cfg = cfg_init(options, CFGF_NONE);
+	if (cfg)
+		cfg_set_error_function(cfg, keep_error);
+	return cfg;
+}
+
+static char *quoted_end(char *text)
+{
+	char *end = text + 1;
+
+	while (*end && *end != *text)
+		end += *end == '\\' && end[1] ? 2 : 1;
+	return *end ? end + 1 : end;
+}
+
+/*
+ * The end of a comment that begins at text, text if none does, NULL if it has
+ * no end. In an unquoted word, such as a path, only '#' begins one.
+ */
+static char *comment_end(char *text, bool word)
+{
+	char *end;
+
+	if (text[0] == '#' || (!word && text[0] == '/' && text[1] == '/'))
+		return text + strcspn(text, "\n");
+	if (word || text[0] != '/' || text[1] != '*')
+		return text;
+	end = strstr(text + 2, "*/");
+	return end ? end + 2 : NULL;
+}
+
+/*
+ * libConfuse 3.3 counts some lines twice if there are comments and allows none
+ * inside a list, so it gets the text with blanks in their place. Returns where
+ * a comment without an end begins, or NULL.
+ */
+static const char *blank_comments(char *text)
+{
+	bool word = false;
+
+	while (*text) {
+		char *end = comment_end(text, word);
+
+		if (!end)
+			return text;
+		if (*text == '"' || *text == '\'') {
+			text = quoted_end(text);
+			word = false;
+		} else if (end == text) {
+			word = !strchr(" \t\r\n={},+()", *text++);
+		}
+		for (; text < end; text++)
+			if (*text != '\n')
+				*text = ' ';
+	}
+	return NULL;
+}
+
+static unsigned line_of(const char *text, const char *place)
+{
+	unsigned line = 1;
+
+	for (; text < place; text++)
+		line += *text == '\n';
+	return line;
+}
+
+int config_read(struct config *config, const char *directory, const char *path, char *error,
+		size_t error_size)
+{
+	const char *open_comment;
+	char why[256] = "";
+	cfg_t *cfg = NULL;
+	char *text = NULL;
+	size_t size;
+	/* Not cfg_parse(): its scanner ends the process if the file cannot be read. */
+	int result = textfile_read(path, &text, &size, error, error_size);
+
+	if (result)
+		goto cleanup;
+	open_comment = blank_comments(text);
+	if (open_comment) {
+		snprintf(error, error_size, "%s:%u: comment without an end, expected */", path,
+			 line_of(text, open_comment));
+		result = OWAMP_EINVAL;
+		goto cleanup;
+	}
+	cfg = make_parser();
+	if (!cfg) {
+		snprintf(error, error_size, "%s: out of memory", path);
+		result = OWAMP_ENOMEM;
+		goto cleanup;
+	}
+	if (cfg_parse_buf(cfg, text) != CFG_SUCCESS) {
+		snprintf(error, error_size, "%s:%d: %s", path, cfg->line,
+			 cfg->comment ? cfg->comment : "syntax error");
+		result = OWAMP_EINVAL;
+		goto cleanup;
+	}
+	result = apply(config, directory, cfg, why, sizeof(why));
+	if (result)
+		snprintf(error, error_size, "%s: %s", path, why);
+cleanup:
+	if (cfg)
+		cfg_free(cfg);
+	free(text);
+	return result;
+}
+
+int config_finish(struct config *config, char *why, size_t why_size)
+{
+	const uint32_t secure = OWAMP_MODE_AUTHENTICATED | OWAMP_MODE_ENCRYPTED;
+
+	if (config->modes & secure && !config->keys_path) {
+		snprintf(why, why_size, "modes: A and E need a key file, expected keys to name one");
+		return OWAMP_EINVAL;
+	}
+	if (config->modes == 0)
+		config->modes = OWAMP_MODE_OPEN | (config->keys_path ? secure : 0);
+	if (config->listen_count == 0 && config_listen_all(config, OWAMP_PORT)) {
+		snprintf(why, why_size, "out of memory");
+		return OWAMP_ENOMEM;
+	}
+	return 0;
+}

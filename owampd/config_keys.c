@@ -1,0 +1,392 @@
+#include <arpa/inet.h>
+#include <ctype.h>
+#include <netdb.h>
+#include <netinet/in.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <syslog.h>
+
+#include "owamp/crypto.h"
+#include "owamp/error.h"
+#include "owamp/session.h"
+#include "owampd/config.h"
+#include "owampd/config_keys.h"
+
+#define NS_PER_MS INT64_C(1000000)
+#define NS_PER_S  (1000 * NS_PER_MS)
+#define DAY_NS    (86400 * NS_PER_S)
+
+struct key;
+
+/* What a setter is told; it explains a failure in why. */
+struct setting {
+	const struct key *key;
+	struct config *config;
+	const char *directory;
+	const char *value;
+	char *why;
+	size_t why_size;
+};
+
+struct key {
+	const char *name;
+	int (*set)(const struct setting *setting);
+	size_t offset; /* of the field in struct config, for setters of one field */
+	int64_t low;
+	int64_t high;
+};
+
+static int expected(const struct setting *setting, const char *what)
+{
+	char value[61];
+	size_t i;
+
+	/* A quoted string of the file can hold a newline, a message must not. */
+	for (i = 0; i < sizeof(value) - 1 && setting->value[i]; i++)
+		value[i] = iscntrl((unsigned char)setting->value[i]) ? '?' : setting->value[i];
+	value[i] = '\0';
+	snprintf(setting->why, setting->why_size, "'%s', expected %s", value, what);
+	return OWAMP_EINVAL;
+}
+
+static int no_memory(const struct setting *setting)
+{
+	snprintf(setting->why, setting->why_size, "out of memory");
+	return OWAMP_ENOMEM;
+}
+
+static void *field(const struct setting *setting)
+{
+	return (char *)setting->config + setting->key->offset;
+}
+
+/* Digits at *text, which moves behind them; -1 if there are none or too many. */
+static int64_t take_number(const char **text)
+{
+	const char *c = *text;
+	int64_t number = 0;
+
+	for (; *c >= '0' && *c <= '9'; c++) {
+		if (number > INT64_C(1000000000000))
+			return -1;
+		number = number * 10 + (*c - '0');
+	}
+	if (c == *text)
+		return -1;
+	*text = c;
+	return number;
+}
+
+static int set_number(const struct setting *setting)
+{
+	const struct key *key = setting->key;
+	const char *end = setting->value;
+	int64_t number = take_number(&end);
+	char what[80];
+	uint32_t value;
+
+	snprintf(what, sizeof(what), "an integer from %lld to %lld", (long long)key->low,
+		 (long long)key->high);
+	if (number < key->low || number > key->high || *end)
+		return expected(setting, what);
+	value = (uint32_t)number;
+	memcpy(field(setting), &value, sizeof(value));
+	return 0;
+}
+
+static int set_count(const struct setting *setting)
+{
+	const char *end = setting->value;
+	int64_t number = take_number(&end);
+
+	if (*end || number < setting->key->low || number > setting->key->high || (number & (number - 1)) != 0)
+		return expected(setting, "a power of two from 1024 to 16777216");
+	return set_number(setting);
+}
+
+/* The unit in ns; none is seconds; 0 if unknown. */
+static int64_t unit_ns(const char *unit)
+{
+	static const struct {
+		const char *name;
+		int64_t ns;
+	} units[] = {{"", NS_PER_S},         {"ms", NS_PER_MS},      {"s", NS_PER_S},
+		     {"min", 60 * NS_PER_S}, {"h", 3600 * NS_PER_S}, {"d", DAY_NS}};
+
+	for (size_t i = 0; i < sizeof(units) / sizeof(units[0]); i++)
+		if (strcmp(unit, units[i].name) == 0)
+			return units[i].ns;
+	return 0;
+}
+
+/* NUMBER[.DECIMALS][UNIT] in ns; what is below 1 ns is dropped. -1: not of that form. */
+static int64_t parse_duration(const char *text)
+{
+	int64_t number = take_number(&text), unit, ns;
+	const char *decimals = text + (*text == '.');
+	const char *end = decimals + strspn(decimals, "0123456789");
+
+	if (number < 0 || (*text == '.' && end == decimals))
+		return -1;
+	unit = unit_ns(end);
+	if (unit == 0 || number > INT64_MAX / 2 / unit)
+		return -1;
+	for (ns = number * unit; decimals < end; decimals++) {
+		unit /= 10;
+		ns += (*decimals - '0') * unit;
+	}
+	return ns;
+}
+
+static int set_duration(const struct setting *setting)
+{
+	int64_t ns = parse_duration(setting->value);
+	char what[120];
+
+	snprintf(what, sizeof(what),
+		 "a time from %.1f to %.0f s as NUMBER[ms|s|min|h|d], such as 0.5, 90s or 1d",
+		 (double)setting->key->low / 1e9, (double)setting->key->high / 1e9);
+	if (ns < setting->key->low || ns > setting->key->high)
+		return expected(setting, what);
+	memcpy(field(setting), &ns, sizeof(ns));
+	return 0;
+}
+
+static int replace_text(const struct setting *setting, char *text)
+{
+	char **place = field(setting);
+
+	if (!text)
+		return no_memory(setting);
+	free(*place);
+	*place = text;
+	return 0;
+}
+
+static int set_name(const struct setting *setting)
+{
+	if (!setting->value[0])
+		return expected(setting, "a name");
+	return replace_text(setting, strdup(setting->value));
+}
+
+static int set_path(const struct setting *setting)
+{
+	if (!setting->value[0])
+		return expected(setting, "the path of a file");
+	return replace_text(setting, config_absolute(setting->directory, setting->value));
+}
+
+static int set_test_ports(const struct setting *setting)
+{
+	static const char form[] = "LOW-HIGH, one port, or 0 for any, of ports 1 to 65535";
+	const char *end = setting->value;
+	int64_t low = take_number(&end), high = low;
+
+	if (low != 0 && *end == '-') {
+		end++;
+		high = take_number(&end);
+	}
+	if (*end || low < 0 || high < low || high > 65535)
+		return expected(setting, form);
+	setting->config->test_port_low = (uint16_t)low;
+	setting->config->test_port_high = (uint16_t)high;
+	return 0;
+}
+
+static int set_modes(const struct setting *setting)
+{
+	static const char letters[] = "OAE";
+	static const uint32_t bits[] = {OWAMP_MODE_OPEN, OWAMP_MODE_AUTHENTICATED, OWAMP_MODE_ENCRYPTED};
+	uint32_t modes = 0;
+
+	for (const char *c = setting->value; *c; c++) {
+		const char *at = strchr(letters, *c);
+
+		if (!at || modes & bits[at - letters])
+			return expected(setting, "letters of E, A and O, each at most once");
+		modes |= bits[at - letters];
+	}
+	if (modes == 0)
+		return expected(setting, "at least one letter of E, A and O");
+	setting->config->modes = modes;
+	return 0;
+}
+
+static int set_log_level(const struct setting *setting)
+{
+	static const struct {
+		const char *name;
+		int level;
+	} levels[] = {{"debug", LOG_DEBUG},
+		      {"info", LOG_INFO},
+		      {"notice", LOG_NOTICE},
+		      {"warning", LOG_WARNING},
+		      {"error", LOG_ERR}};
+
+	for (size_t i = 0; i < sizeof(levels) / sizeof(levels[0]); i++) {
+		if (strcmp(setting->value, levels[i].name) == 0) {
+			setting->config->log_level = levels[i].level;
+			return 0;
+		}
+	}
+	return expected(setting, "debug, info, notice, warning or error");
+}
+
+static int add_listen(struct config *config, const void *address, socklen_t size, bool is_default)
+{
+	struct config_address *list = realloc(config->listen, (config->listen_count + 1) * sizeof(*list));
+
+	if (!list)
+		return OWAMP_ENOMEM;
+	config->listen = list;
+	list += config->listen_count++;
+	memset(list, 0, sizeof(*list));
+	memcpy(&list->address, address, size);
+	list->size = size;
+	list->is_default = is_default;
+	return 0;
+}
+
+/* All addresses: a host may well have only one of the two families. */
+int config_listen_all(struct config *config, uint16_t port)
+{
+	struct sockaddr_in6 in6 = {
+		.sin6_family = AF_INET6, .sin6_port = htons(port), .sin6_addr = in6addr_any};
+	struct sockaddr_in in = {.sin_family = AF_INET, .sin_port = htons(port)};
+
+	if (add_listen(config, &in6, sizeof(in6), true) || add_listen(config, &in, sizeof(in), true))
+		return OWAMP_ENOMEM;
+	return 0;
+}
+
+/* An IPv6 address can name its interface: fe80::1%eth0. */
+static bool parse_in6(const char *text, uint16_t port, struct sockaddr_in6 *in6)
+{
+	struct addrinfo hints = {
+		.ai_family = AF_INET6, .ai_flags = AI_NUMERICHOST, .ai_socktype = SOCK_STREAM};
+	struct addrinfo *list;
+
+	if (getaddrinfo(text, NULL, &hints, &list) != 0)
+		return false;
+	memcpy(in6, list->ai_addr, sizeof(*in6));
+	in6->sin6_port = htons(port);
+	freeaddrinfo(list);
+	return true;
+}
+
+/* Splits [HOST]:PORT, [HOST], HOST:PORT, HOST, :PORT and PORT; no brackets: no colon in HOST. */
+static bool split_host(const char *value, char *host, size_t host_size, bool *brackets, uint16_t *port)
+{
+	bool only_port = value[strspn(value, "0123456789")] == '\0';
+	const char *begin = value;
+	const char *end = only_port ? value : value + strcspn(value, ":");
+	const char *rest = end;
+	int64_t number = OWAMP_PORT;
+
+	*brackets = value[0] == '[';
+	if (*brackets) {
+		begin++;
+		end = strchr(begin, ']');
+		if (!end || end == begin)
+			return false;
+		rest = end + 1;
+	}
+	if ((size_t)(end - begin) >= host_size)
+		return false;
+	memcpy(host, begin, (size_t)(end - begin));
+	host[end - begin] = '\0';
+	if (only_port || *rest == ':') {
+		rest += !only_port;
+		number = take_number(&rest);
+	}
+	*port = (uint16_t)number;
+	return *rest == '\0' && number >= 1 && number <= 65535;
+}
+
+static int set_listen(const struct setting *setting)
+{
+	static const char form[] = "ADDRESS, ADDRESS:PORT or PORT, with IPv6 addresses in brackets";
+	struct sockaddr_in in = {.sin_family = AF_INET};
+	struct sockaddr_in6 in6;
+	char host[INET6_ADDRSTRLEN + 24];
+	bool brackets;
+	uint16_t port;
+	int result;
+
+	if (!split_host(setting->value, host, sizeof(host), &brackets, &port))
+		return expected(setting, form);
+	in.sin_port = htons(port);
+	if (!host[0])
+		result = config_listen_all(setting->config, port);
+	else if (brackets && parse_in6(host, port, &in6))
+		result = add_listen(setting->config, &in6, sizeof(in6), false);
+	else if (!brackets && inet_pton(AF_INET, host, &in.sin_addr) == 1)
+		result = add_listen(setting->config, &in, sizeof(in), false);
+	else
+		return expected(setting, form);
+	return result ? no_memory(setting) : 0;
+}
+
+void config_clear_listen(struct config *config)
+{
+	free(config->listen);
+	config->listen = NULL;
+	config->listen_count = 0;
+}
+
+#define FIELD(name) offsetof(struct config, name)
+
+static const struct key keys[] = {
+	{"listen", set_listen, 0, 0, 0},
+	{"test_ports", set_test_ports, 0, 0, 0},
+	{"modes", set_modes, 0, 0, 0},
+	{"keys", set_path, FIELD(keys_path), 0, 0},
+	{"limits", set_path, FIELD(limits_path), 0, 0},
+	{"user", set_name, FIELD(user), 0, 0},
+	{"group", set_name, FIELD(group), 0, 0},
+	{"pid_file", set_path, FIELD(pid_file), 0, 0},
+	{"pbkdf2_count", set_count, FIELD(pbkdf2_count), OWAMP_PBKDF2_COUNT_MIN, 1 << 24},
+	{"connections_max", set_number, FIELD(connections_max), 1, 1000000},
+	{"handshakes_max", set_number, FIELD(handshakes_max), 1, 1000000},
+	{"connections_per_address_max", set_number, FIELD(connections_per_address_max), 1, 1000000},
+	{"handshake_timeout", set_duration, FIELD(handshake_timeout_ns), NS_PER_S / 10, 3600 * NS_PER_S},
+	{"control_timeout", set_duration, FIELD(control_timeout_ns), NS_PER_S, 365 * DAY_NS},
+	{"end_delay", set_duration, FIELD(end_delay_ns), 0, 60 * NS_PER_S},
+	{"slots_max", set_number, FIELD(slots_max), 1, 1000000},
+	{"sessions_per_connection_max", set_number, FIELD(sessions_per_connection_max), 1, 1000000},
+	{"keep", set_duration, FIELD(keep_ns), NS_PER_S, 3650 * DAY_NS},
+	{"log_level", set_log_level, 0, 0, 0},
+};
+#define KEYS (sizeof(keys) / sizeof(keys[0]))
+
+int config_set(struct config *config, const char *directory, const char *key, const char *value, char *why,
+	       size_t why_size)
+{
+	struct setting setting = {
+		.config = config, .directory = directory, .value = value, .why = why, .why_size = why_size};
+
+	for (size_t i = 0; i < KEYS; i++) {
+		if (strcmp(key, keys[i].name) == 0) {
+			setting.key = &keys[i];
+			return keys[i].set(&setting);
+		}
+	}
+	snprintf(why, why_size, "no such key");
+	return OWAMP_EINVAL;
+}
+
+const char *config_key_name(size_t index)
+{
+	return index < KEYS ? keys[index].name : NULL;
+}
+
+char *config_absolute(const char *directory, const char *path)
+{
+	char *absolute;
+
+	if (path[0] == '/' || !directory[0])
+		return strdup(path);
+	return asprintf(&absolute, "%s/%s", directory, path) < 0 ? NULL : absolute;
+}

@@ -1,0 +1,15 @@
+/*
+ * The server's log: stderr in the foreground, syslog (facility daemon) else.
+ * One line a message, without newline; written from the main thread.
+ */
+#ifndef OWAMPD_LOG_H
+#define OWAMPD_LOG_H
+
+#include <stdbool.h>
+#include <syslog.h>
+
+void log_open(bool foreground, int level);
+void log_set_level(int level);
+void log_write(int priority, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+#endif

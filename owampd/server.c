@@ -1,0 +1,155 @@
+#include "server.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <unistd.h>
+
+#include <owamp/error.h>
+
+#include "log.h"
+
+#define RETENTION_NS    INT64_C(10000000000)
+#define ACCEPT_PAUSE_NS INT64_C(1000000000)
+
+void server_release_grant(void *grant)
+{
+	policy_release(grant);
+}
+
+static unsigned connections_from(const struct server *server, const struct sockaddr *peer)
+{
+	unsigned count = 0;
+
+	for (const struct connection *c = server->connections; c; c = c->next)
+		count += owamp_address_equal((const struct sockaddr *)&c->peer, peer);
+	return count;
+}
+
+/* Why this connection is one too many; NULL if it is not. */
+static const char *too_many(const struct server *server, const struct sockaddr *peer)
+{
+	const struct config *config = server->config;
+
+	if (server->connection_count >= config->connections_max)
+		return "connections_max is reached";
+	if (server->handshake_count >= config->handshakes_max)
+		return "handshakes_max connections have not authenticated yet";
+	if (connections_from(server, peer) >= config->connections_per_address_max)
+		return "connections_per_address_max is reached";
+	return NULL;
+}
+
+static void watch_listeners(struct server *server, uint32_t events)
+{
+	for (struct listener *l = server->listeners; l; l = l->next)
+		(void)owamp_loop_rewatch(server->loop, &l->watch, events);
+}
+
+static void accept_again(struct owamp_timer *timer)
+{
+	watch_listeners(timer->context, EPOLLIN);
+}
+
+static void accept_ready(struct owamp_watch *watch, uint32_t events)
+{
+	struct server *server = ((struct listener *)watch->context)->server;
+	struct sockaddr_storage peer;
+	socklen_t size = sizeof peer;
+	int fd = accept4(watch->fd, (struct sockaddr *)&peer, &size, SOCK_NONBLOCK | SOCK_CLOEXEC);
+
+	(void)events;
+	if (fd >= 0) {
+		connection_new(server, fd, (struct sockaddr *)&peer,
+			       too_many(server, (struct sockaddr *)&peer));
+		return;
+	}
+	if (errno != EMFILE && errno != ENFILE && errno != ENOBUFS && errno != ENOMEM)
+		return;
+	/* Nothing was taken from the queue: without a pause this would spin. */
+	log_write(LOG_ERR, "accepting a connection: %s; pausing for a second", strerror(errno));
+	watch_listeners(server, 0);
+	server->accept_timer = (struct owamp_timer){.expired = accept_again, .context = server};
+	(void)owamp_loop_set_timer(server->loop, &server->accept_timer, owamp_mono_ns() + ACCEPT_PAUSE_NS);
+}
+
+static int listen_on(struct server *server, const struct config_address *address)
+{
+	struct listener *listener = calloc(1, sizeof *listener);
+	char text[OWAMP_ADDRESS_TEXT];
+	int fd, error;
+
+	owamp_address_text((const struct sockaddr *)&address->address, true, text);
+	if (!listener)
+		return OWAMP_ENOMEM;
+	error = owamp_socket_listen(&fd, (const struct sockaddr *)&address->address, address->size);
+	if (error) {
+		log_write(address->is_default ? LOG_NOTICE : LOG_ERR, "listening on %s: %s", text,
+			  strerror(errno));
+		free(listener);
+		return error;
+	}
+	listener->server = server;
+	listener->watch = (struct owamp_watch){.fd = fd, .ready = accept_ready, .context = listener};
+	listener->next = server->listeners;
+	server->listeners = listener;
+	log_write(LOG_NOTICE, "listening on %s", text);
+	return owamp_loop_watch(server->loop, &listener->watch, EPOLLIN);
+}
+
+static void retention_expired(struct owamp_timer *timer)
+{
+	struct server *server = timer->context;
+	int64_t now = owamp_mono_ns();
+
+	store_expire(server->store, now - server->config->keep_ns, server_release_grant);
+	(void)owamp_loop_set_timer(server->loop, timer, now + RETENTION_NS);
+}
+
+int server_listen(struct server *server)
+{
+	for (size_t i = 0; i < server->config->listen_count; i++) {
+		const struct config_address *address = &server->config->listen[i];
+		int error = listen_on(server, address);
+
+		if (error && !address->is_default)
+			return error;
+	}
+	if (!server->listeners) {
+		log_write(LOG_ERR, "no address to listen on");
+		return OWAMP_ESYSTEM;
+	}
+	server->retention_timer = (struct owamp_timer){.expired = retention_expired, .context = server};
+	return owamp_loop_set_timer(server->loop, &server->retention_timer, owamp_mono_ns() + RETENTION_NS);
+}
+
+void server_stop(struct server *server)
+{
+	while (server->connections)
+		connection_close(server->connections);
+	while (server->listeners) {
+		struct listener *listener = server->listeners;
+
+		server->listeners = listener->next;
+		owamp_loop_unwatch(server->loop, &listener->watch);
+		close(listener->watch.fd);
+		free(listener);
+	}
+	owamp_loop_cancel_timer(server->loop, &server->retention_timer);
+	owamp_loop_cancel_timer(server->loop, &server->accept_timer);
+}
+
+void server_reclassify(struct server *server)
+{
+	struct connection *next;
+
+	for (struct connection *c = server->connections; c; c = next) {
+		next = c->next;
+		c->klass =
+			policy_classify(server->policy, (struct sockaddr *)&c->peer,
+					c->key_id[0] ? c->key_id : NULL, c->mode ? c->mode : OWAMP_MODE_OPEN);
+		if (!c->klass && c->established)
+			connection_drop(c, LOG_NOTICE, "the new limits file assigns no class to this peer");
+	}
+}

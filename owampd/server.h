@@ -1,0 +1,151 @@
+/*
+ * owampd's parts and what they know of each other.
+ *
+ *	main.c        start, signals, reload, end
+ *	server.c      listening, limits on connections, retention
+ *	connection.c  one control connection: octets, set-up, dispatch
+ *	session.c     one test session: request, start, stop, settle
+ *	fetch.c       Fetch-Session
+ */
+#ifndef OWAMPD_SERVER_H
+#define OWAMPD_SERVER_H
+
+#include <owamp/collector.h>
+#include <owamp/control_server.h>
+#include <owamp/engine.h>
+#include <owamp/keyfile.h>
+#include <owamp/loop.h>
+#include <owamp/pacer.h>
+#include <owamp/socket.h>
+#include <owamp/worker.h>
+
+#include "config.h"
+#include "policy.h"
+#include "storage/store.h"
+
+struct connection;
+struct server;
+
+struct listener {
+	struct server *server;
+	struct owamp_watch watch;
+	struct listener *next;
+};
+
+struct server {
+	struct owamp_engine *engine;
+	struct owamp_loop *loop;
+	struct config *config;
+	struct owamp_keyfile *keys; /* NULL: none */
+	struct policy *policy;
+	struct store *store;
+	struct listener *listeners;
+	struct connection *connections;
+	struct connection *dead; /* closed, freed when nothing can refer to them */
+	struct owamp_post reap;
+	unsigned connection_count;
+	unsigned handshake_count; /* connections that are not set up yet */
+	owamp_ntp start_time;
+	struct owamp_timer retention_timer;
+	struct owamp_timer accept_timer; /* listening again after running out of descriptors */
+};
+
+/* server.c */
+int server_listen(struct server *server);      /* logs what failed */
+void server_stop(struct server *server);       /* closes listeners and connections */
+void server_reclassify(struct server *server); /* after a change of the policy */
+void server_release_grant(void *grant);
+
+/* One test session on a control connection. */
+struct session {
+	struct connection *connection;
+	struct session *next;
+	struct owamp_request request; /* slots are ours */
+	bool sends;
+	bool complete;
+	bool settled;
+	int fd;
+	struct sockaddr_storage peer; /* of the test packets */
+	struct owamp_pacer_session *pacing;
+	struct owamp_collector_session *collecting;
+	struct owamp_timer complete_timer;
+	struct policy_grant *grant; /* the store's, once the session is in it */
+	struct store_session *stored;
+	bool stop_known;
+	struct owamp_stop_session stop; /* skips are ours */
+	struct owamp_skip_range *skips;
+	char sid_text[33];
+};
+
+struct connection {
+	struct server *server;
+	struct connection *previous, *next;
+	int fd;
+	struct owamp_watch watch;
+	struct owamp_timer timer;        /* for the peer to go on */
+	struct owamp_timer settle_timer; /* for receivers after a Stop-Sessions */
+	struct sockaddr_storage peer, local;
+	char name[OWAMP_ADDRESS_TEXT];
+	struct owamp_control_server *control;
+	bool established;
+	bool closing; /* closed as soon as the output has been sent */
+	uint32_t mode;
+	char key_id[OWAMP_KEYID_SIZE + 1]; /* "" in open mode */
+	const struct policy_class *klass;
+
+	struct owamp_job job; /* key derivation */
+	bool job_running;
+	bool closed; /* on the list of the dead */
+	uint8_t *secret;
+	size_t secret_size;
+	uint8_t salt[16];
+	uint32_t pbkdf2_count;
+	uint8_t key[OWAMP_AES_KEY_SIZE];
+	int key_error;
+
+	struct session *sessions;
+	bool started;
+	bool stop_sent;
+	bool stop_received;
+
+	bool fetch_waiting; /* for our own sessions to settle */
+	uint8_t fetch_sid[OWAMP_SID_SIZE];
+	uint32_t fetch_begin, fetch_end;
+	struct store_session *fetching; /* held */
+	struct store_cursor fetch_cursor;
+	uint32_t fetch_left;
+	bool fetch_delete;
+};
+
+/* connection.c */
+void connection_new(struct server *server, int fd, const struct sockaddr *peer, const char *turn_away);
+void connection_close(struct connection *connection);
+/* Frees closed connections; with_jobs: also those whose job can no longer end. */
+void connection_reap(struct server *server, bool with_jobs);
+/* Logs why at the priority, sends what is left of the output, and closes. */
+void connection_drop(struct connection *connection, int priority, const char *format, ...)
+	__attribute__((format(printf, 3, 4)));
+void connection_flush(struct connection *connection);
+/* A new wait for the peer begins, of the kind that fits the connection's state. */
+void connection_wait(struct connection *connection);
+
+/* session.c */
+void session_request(struct connection *connection, const struct owamp_request *request);
+void session_start_all(struct connection *connection);
+/* Sessions were accepted and not started. */
+bool session_any_new(const struct connection *connection);
+void session_stop_received(struct connection *connection, const struct owamp_control_server_event *event);
+/* Goes on to stop, settle and fetch when that is possible. */
+void session_settle(struct connection *connection);
+/* The control connection is gone, or the peer broke the rules. */
+void session_abort_all(struct connection *connection);
+
+/* fetch.c */
+void fetch_request(struct connection *connection, const uint8_t sid[OWAMP_SID_SIZE], uint32_t begin_seq,
+		   uint32_t end_seq);
+void fetch_resume(struct connection *connection); /* after sessions have settled */
+/* Writes more records; when all were sent, ends the fetch. output_size: what is still unsent. */
+void fetch_continue(struct connection *connection, size_t output_size);
+void fetch_abort(struct connection *connection);
+
+#endif

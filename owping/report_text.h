@@ -1,0 +1,15 @@
+/* The summary that people read, and single records in words (-v). */
+#ifndef OWPING_REPORT_TEXT_H
+#define OWPING_REPORT_TEXT_H
+
+#include <stdbool.h>
+#include <stdio.h>
+
+#include "owping/options.h"
+#include "owping/report.h"
+
+/* The block of one session. Of options only those of the output matter. */
+void owping_report_text(FILE *out, const struct owping_report *report, const struct owping_options *options,
+			bool colors);
+
+#endif

@@ -1,0 +1,155 @@
+#include <inttypes.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <owamp/error.h>
+
+#include "owping/format.h"
+#include "owping/report.h"
+
+/* Above these the meter is worth a word. */
+#define LATENESS_NS  10000000
+#define STAMP_GAP_NS 1000000
+
+__attribute__((format(printf, 2, 3))) static void warn(struct owping_report *report, const char *format, ...)
+{
+	va_list list;
+
+	if (report->warning_count == OWPING_WARNINGS_MAX)
+		return;
+	va_start(list, format);
+	vsnprintf(report->warnings[report->warning_count++], OWPING_WARNING_SIZE, format, list);
+	va_end(list);
+}
+
+static const char *plural(uint64_t count)
+{
+	return count == 1 ? "packet was" : "packets were";
+}
+
+static void warn_incomplete(struct owping_report *report)
+{
+	/* With OWAMP_EPARTIAL the result's reason says the same. */
+	bool said = report->result->error == OWAMP_EPARTIAL;
+
+	if (report->ended_early && !said)
+		warn(report, "the session ended early, after %" PRIu32 " of %" PRIu32 " packets",
+		     report->result->next_seq, report->result->request.packets);
+	if (report->summary.skipped > 0 && !said)
+		warn(report, "%" PRIu32 " %s skipped by the sender: never sent, not lost",
+		     report->summary.skipped, plural(report->summary.skipped));
+	if (report->unknown > 0)
+		warn(report,
+		     "of the last %" PRIu32
+		     " %s sent the receiver has no valid record: neither sent nor lost here",
+		     report->unknown, report->unknown == 1 ? "packet" : "packets");
+	if (report->missing > 0)
+		warn(report, "the receiver has no record of %" PRIu32 " %s: counted as lost", report->missing,
+		     report->missing == 1 ? "packet" : "packets");
+}
+
+static void warn_delay(struct owping_report *report)
+{
+	const struct owamp_summary *summary = &report->summary;
+	int64_t timeout_ns = owamp_interval_to_ns(report->result->request.timeout);
+	char delay[OWPING_TEXT_SIZE];
+	char bound[OWPING_TEXT_SIZE];
+
+	if (summary->received == 0)
+		return;
+	owping_format_delay_auto(delay, summary->delay_min_ns);
+	owping_format_bound_auto(bound, report->error_ns);
+	if (summary->delay_min_ns < 0 && -summary->delay_min_ns > report->error_ns)
+		warn(report,
+		     "the minimum delay is %s, which the stated clock error of %s does not explain: "
+		     "at least one clock is wrong",
+		     delay, bound);
+	else if (summary->delay_min_ns < 0)
+		warn(report,
+		     "the minimum delay is negative, %s: the clocks differ, within their stated "
+		     "error of %s",
+		     delay, bound);
+	else if (timeout_ns > 0 && summary->delay_min_ns > timeout_ns)
+		warn(report, "the minimum delay, %s, is above the timeout: at least one clock is wrong",
+		     delay);
+}
+
+static void warn_discarded(struct owping_report *report)
+{
+	static const char *const why[OWAMP_RECEIVE_RESULTS] = {
+		[OWAMP_RECEIVE_SHORT] = "too short to be a test packet",
+		[OWAMP_RECEIVE_HMAC] = "failed authentication",
+		[OWAMP_RECEIVE_MULTIPLIER] = "invalid error estimate, Multiplier 0",
+		[OWAMP_RECEIVE_SEQ] = "sequence number outside the session",
+		[OWAMP_RECEIVE_SCHEDULE] = "send time further than the timeout from the schedule",
+		[OWAMP_RECEIVE_LATE] = "arrived after being declared lost",
+	};
+	const struct owamp_receiver_counters *counters = &report->result->receive_health.counters;
+	uint64_t untimely = counters->results[OWAMP_RECEIVE_TIME];
+	char timeout[OWPING_TEXT_SIZE];
+	char offset[OWPING_TEXT_SIZE];
+	int64_t offset_ns =
+		counters->time_offset_ns < 0 ? -counters->time_offset_ns : counters->time_offset_ns;
+
+	if (untimely > 0)
+		warn(report,
+		     "%" PRIu64 " %s discarded: sent more than the timeout of %s away from their arrival; "
+		     "the clocks of the two hosts differ by about %s",
+		     untimely, plural(untimely),
+		     owping_format_delay_auto(timeout, owamp_interval_to_ns(report->result->request.timeout)),
+		     owping_format_delay_auto(offset, offset_ns));
+	for (int i = 0; i < OWAMP_RECEIVE_RESULTS; i++) {
+		if (why[i] != NULL && counters->results[i] > 0)
+			warn(report, "%" PRIu64 " %s discarded: %s", counters->results[i],
+			     plural(counters->results[i]), why[i]);
+	}
+}
+
+static void warn_receiver(struct owping_report *report)
+{
+	const struct owamp_receive_health *health = &report->result->receive_health;
+
+	if (health->failed)
+		warn(report, "this host ran out of memory while receiving: records are missing");
+	if (health->socket_drops > 0)
+		warn(report,
+		     "%" PRIu64 " %s dropped at this host's own socket: loss may be ours, not the "
+		     "network's",
+		     health->socket_drops, plural(health->socket_drops));
+	warn_discarded(report);
+	if (health->strangers > 0)
+		warn(report, "%" PRIu64 " %s discarded: not from the sender's address and port",
+		     health->strangers, plural(health->strangers));
+	if (health->unstamped > 0)
+		warn(report, "%" PRIu64 " %s not stamped by the kernel: their receive times are less exact",
+		     health->unstamped, plural(health->unstamped));
+}
+
+static void warn_sender(struct owping_report *report)
+{
+	const struct owamp_send_health *health = &report->result->send_health;
+	char time[OWPING_TEXT_SIZE];
+
+	if (health->send_errors > 0)
+		warn(report, "%" PRIu64 " %s not accepted by this host's network: %s", health->send_errors,
+		     plural(health->send_errors), strerror(health->last_errno));
+	if (health->lateness_max_ns >= LATENESS_NS)
+		warn(report, "this host is busy: packets left up to %s after their scheduled time",
+		     owping_format_bound_auto(time, health->lateness_max_ns));
+	if (health->stamp_gap_max_ns >= STAMP_GAP_NS)
+		warn(report,
+		     "this host is busy: a packet left up to %s after its time stamp, which is part "
+		     "of its delay",
+		     owping_format_bound_auto(time, health->stamp_gap_max_ns));
+}
+
+void owping_report_warn(struct owping_report *report)
+{
+	warn_incomplete(report);
+	warn_delay(report);
+	if (report->result->has_receive_health)
+		warn_receiver(report);
+	if (report->result->has_send_health)
+		warn_sender(report);
+}

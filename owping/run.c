@@ -1,0 +1,157 @@
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <owamp/error.h>
+
+#include "owping/format.h"
+#include "owping/run.h"
+
+int owping_run_fail(struct owping_run *run, int error, const char *reason)
+{
+	run->error = error;
+	if (reason != NULL && *reason != '\0')
+		snprintf(run->reason, sizeof(run->reason), "%s", reason);
+	else if (error == OWAMP_ESYSTEM && errno != 0)
+		snprintf(run->reason, sizeof(run->reason), "%s", strerror(errno));
+	else
+		snprintf(run->reason, sizeof(run->reason), "%s", owamp_error_text(error));
+	return error;
+}
+
+static void on_state(void *context, enum owamp_client_state state)
+{
+	struct owping_run *run = context;
+
+	run->state = state;
+	if (state == OWAMP_CLIENT_AUTHENTICATING) {
+		run->connected_mono = owamp_mono_ns();
+		owamp_loop_cancel_timer(owamp_engine_loop(run->engine), &run->connect_timer);
+	}
+	if ((state == OWAMP_CLIENT_REQUESTING || state == OWAMP_CLIENT_FETCHING) && run->ready_mono == 0)
+		run->ready_mono = owamp_mono_ns();
+	if (state == OWAMP_CLIENT_MEASURING)
+		owping_progress_start(&run->progress, run->options, owamp_engine_loop(run->engine),
+				      run->client);
+	else if (state > OWAMP_CLIENT_STOPPING)
+		owping_progress_end(&run->progress);
+}
+
+static void on_done(void *context, int error, const char *reason)
+{
+	struct owping_run *run = context;
+
+	run->done = true;
+	if (error == 0 && run->ready_mono == 0)
+		run->ready_mono = owamp_mono_ns();
+	if (error != 0 && !run->connect_timeout)
+		owping_run_fail(run, error, reason);
+	owamp_loop_quit(owamp_engine_loop(run->engine));
+}
+
+static void on_signal(void *context, int signal)
+{
+	struct owping_run *run = context;
+
+	(void)signal;
+	run->interrupts++;
+	if (!run->done)
+		owamp_client_stop(run->client);
+}
+
+static void on_connect_timeout(struct owamp_timer *timer)
+{
+	struct owping_run *run = timer->context;
+	char time[OWPING_TEXT_SIZE];
+	char reason[160];
+
+	if (run->done || run->state != OWAMP_CLIENT_CONNECTING)
+		return;
+	run->connect_timeout = true;
+	snprintf(reason, sizeof(reason), "no connection within %s",
+		 owping_format_delay_auto(time, run->options->connect_timeout_ns));
+	owping_run_fail(run, OWAMP_ETIMEOUT, reason);
+	owamp_client_stop(run->client);
+	if (!run->done)
+		owamp_client_stop(run->client);
+}
+
+static int watch_signals(struct owping_run *run)
+{
+	sigset_t set;
+
+	sigemptyset(&set);
+	sigaddset(&set, SIGINT);
+	sigaddset(&set, SIGTERM);
+	sigaddset(&set, SIGHUP);
+	return owamp_loop_signals(owamp_engine_loop(run->engine), &set, on_signal, run);
+}
+
+static int load_credentials(struct owping_run *run)
+{
+	const struct owping_options *options = run->options;
+	char reason[512];
+	bool chosen;
+	int error = owping_credentials_load(&run->credentials, options, &chosen, reason, sizeof(reason));
+
+	if (error < 0)
+		return owping_run_fail(run, error, reason);
+	if (chosen && !options->quiet)
+		owping_complain(options->program, "using the key of %s, the only one in %s",
+				run->credentials.key_id, options->key_file);
+	return 0;
+}
+
+int owping_run_open(struct owping_run *run, const struct owping_options *options)
+{
+	struct owamp_client_callbacks callbacks = {.state = on_state, .done = on_done, .context = run};
+	struct owamp_client_config config;
+	int error;
+
+	memset(run, 0, sizeof(*run));
+	run->options = options;
+	if (load_credentials(run) < 0)
+		return run->error;
+	errno = 0;
+	error = owamp_engine_new(&run->engine);
+	if (error == 0)
+		error = watch_signals(run);
+	if (error < 0)
+		return owping_run_fail(run, error, NULL);
+	owping_client_config(&config, options, &run->credentials);
+	error = owamp_client_new(&run->client, run->engine, &config, &callbacks);
+	return error < 0 ? owping_run_fail(run, error, NULL) : 0;
+}
+
+int owping_run_go(struct owping_run *run)
+{
+	struct owamp_loop *loop = owamp_engine_loop(run->engine);
+	int error;
+
+	run->started_mono = owamp_mono_ns();
+	run->connect_timer.expired = on_connect_timeout;
+	run->connect_timer.context = run;
+	if (run->options->connect_timeout_ns > 0)
+		owamp_loop_set_timer(loop, &run->connect_timer,
+				     run->started_mono + run->options->connect_timeout_ns);
+	errno = 0;
+	error = owamp_client_start(run->client);
+	if (error < 0)
+		return owping_run_fail(run, error, NULL);
+	if (!run->done && owamp_loop_run(loop) < 0)
+		owping_run_fail(run, OWAMP_ESYSTEM, NULL);
+	owamp_loop_cancel_timer(loop, &run->connect_timer);
+	owping_progress_end(&run->progress);
+	return run->error;
+}
+
+void owping_run_close(struct owping_run *run)
+{
+	owamp_client_free(run->client);
+	if (run->engine != NULL)
+		owamp_engine_free(run->engine);
+	owping_credentials_free(&run->credentials);
+	run->client = NULL;
+	run->engine = NULL;
+}

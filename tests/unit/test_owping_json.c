@@ -1,0 +1,413 @@
+#include "owping_fixture.h"
+
+#include <jansson.h>
+
+#include "owping/report_json.h"
+
+/* The document of a run with the fixture's report; it must be valid JSON. */
+static json_t *document(struct fixture *f, const struct owping_json_run *run, unsigned reports)
+{
+	struct owping_report *list[2] = {f->report, f->report};
+	json_error_t error;
+	char *text = NULL;
+	size_t size = 0;
+	FILE *out = open_memstream(&text, &size);
+	json_t *root;
+
+	assert_non_null(out);
+	assert_int_equal(owping_report_json(out, run, &f->options, list, reports), 0);
+	fclose(out);
+	assert_int_equal(text[size - 1], '\n');
+	root = json_loads(text, JSON_REJECT_DUPLICATES, &error);
+	if (root == NULL)
+		fail_msg("%s at line %d of:\n%s", error.text, error.line, text);
+	free(text);
+	return root;
+}
+
+/* Follows a path such as "tests.0.summary.sent". */
+static json_t *at(json_t *value, const char *path)
+{
+	char copy[128];
+	char *save = NULL;
+
+	snprintf(copy, sizeof(copy), "%s", path);
+	for (char *key = strtok_r(copy, ".", &save); key != NULL; key = strtok_r(NULL, ".", &save)) {
+		value = json_is_array(value) ? json_array_get(value, (size_t)atoi(key))
+					     : json_object_get(value, key);
+		if (value == NULL)
+			fail_msg("no %s in %s", key, path);
+	}
+	return value;
+}
+
+static void assert_number(json_t *root, const char *path, int64_t expected)
+{
+	assert_true(json_is_integer(at(root, path)));
+	assert_int_equal(json_integer_value(at(root, path)), expected);
+}
+
+static void assert_text(json_t *root, const char *path, const char *expected)
+{
+	assert_true(json_is_string(at(root, path)));
+	assert_string_equal(json_string_value(at(root, path)), expected);
+}
+
+static void assert_null_at(json_t *root, const char *path)
+{
+	assert_true(json_is_null(at(root, path)));
+}
+
+static void assert_true_at(json_t *root, const char *path)
+{
+	assert_true(json_is_true(at(root, path)));
+}
+
+static void assert_false_at(json_t *root, const char *path)
+{
+	assert_true(json_is_false(at(root, path)));
+}
+
+static void assert_size(json_t *root, const char *path, size_t expected)
+{
+	assert_true(json_is_array(at(root, path)));
+	assert_int_equal(json_array_size(at(root, path)), expected);
+}
+
+static struct owping_json_run ordinary_run(const struct fixture *f)
+{
+	return (struct owping_json_run){
+		.version = "9.8.7",
+		.peer = (const struct sockaddr *)&f->result.receiver,
+		.mode = OWAMP_MODE_ENCRYPTED,
+		.server_start_ns = FIXTURE_START_NS,
+		.connect_ns = 1500,
+		.setup_ns = 2500,
+		.exit_status = 3,
+		.clock = {.synchronized = true, .bound_ns = 70, .drift_ppb = 500000, .source = "kernel"},
+	};
+}
+
+static void test_run(void **state)
+{
+	struct owping_json_run run;
+	struct fixture f;
+	json_t *root;
+
+	(void)state;
+	fixture_begin(&f);
+	fixture_report(&f);
+	run = ordinary_run(&f);
+	root = document(&f, &run, 2);
+	assert_number(root, "format", 1);
+	assert_text(root, "program", "owping");
+	assert_text(root, "version", "9.8.7");
+	assert_text(root, "target", "server.example:861");
+	assert_text(root, "server.address", "192.0.2.2");
+	assert_number(root, "server.port", 18809);
+	assert_text(root, "mode", "encrypted");
+	assert_number(root, "server_start_ns", FIXTURE_START_NS);
+	assert_number(root, "connect_ns", 1500);
+	assert_number(root, "setup_ns", 2500);
+	assert_false_at(root, "interrupted");
+	assert_number(root, "exit_status", 3);
+	assert_null_at(root, "error");
+	assert_true_at(root, "clock.synchronized");
+	assert_number(root, "clock.bound_ns", 70);
+	assert_number(root, "clock.drift_ppb", 500000);
+	assert_text(root, "clock.source", "kernel");
+	assert_size(root, "tests", 2);
+	json_decref(root);
+	fixture_end(&f);
+}
+
+static void test_failed_run(void **state)
+{
+	struct owping_json_run run = {
+		.version = "1",
+		.connect_ns = -1,
+		.setup_ns = -1,
+		.interrupted = true,
+		.exit_status = 1,
+		.error = OWAMP_ETIMEOUT,
+		.reason = "no \"answer\"\n",
+	};
+	struct fixture f;
+	json_t *root;
+
+	(void)state;
+	fixture_begin(&f);
+	root = document(&f, &run, 0);
+	assert_number(root, "error.code", OWAMP_ETIMEOUT);
+	assert_text(root, "error.text", owamp_error_text(OWAMP_ETIMEOUT));
+	assert_text(root, "error.reason", "no \"answer\"\n");
+	assert_null_at(root, "server");
+	assert_null_at(root, "mode");
+	assert_null_at(root, "server_start_ns");
+	assert_null_at(root, "connect_ns");
+	assert_null_at(root, "setup_ns");
+	assert_true_at(root, "interrupted");
+	assert_text(root, "clock.source", "none");
+	assert_size(root, "tests", 0);
+	json_decref(root);
+	/* Not UTF-8. */
+	run.reason = "\xff";
+	root = document(&f, &run, 0);
+	assert_text(root, "error.reason", "(not UTF-8)");
+	json_decref(root);
+	/* A report that could not be made. */
+	root = document(&f, &run, 1);
+	assert_size(root, "tests", 0);
+	json_decref(root);
+}
+
+static void test_session(void **state)
+{
+	struct owping_json_run run;
+	struct fixture f;
+	json_t *root;
+	json_t *test;
+
+	(void)state;
+	fixture_begin(&f);
+	f.skips[0] = (struct owamp_skip_range){3, 3};
+	f.result.skip_count = 1;
+	fixture_report(&f);
+	run = ordinary_run(&f);
+	root = document(&f, &run, 1);
+	test = at(root, "tests.0");
+	assert_text(test, "direction", "to_server");
+	assert_text(test, "outcome", "partial");
+	assert_null_at(test, "error");
+	assert_null_at(test, "accept");
+	assert_null_at(test, "accept_text");
+	assert_text(test, "sid", "7f000001eeab696ece8dda48b9ec3619");
+	assert_text(test, "mode", "encrypted");
+	assert_text(test, "sender.address", "192.0.2.1");
+	assert_number(test, "sender.port", 9308);
+	assert_text(test, "receiver.address", "192.0.2.2");
+	assert_number(test, "receiver.port", 18809);
+	assert_number(test, "packets", 10);
+	assert_number(test, "start_time_ns", FIXTURE_START_NS);
+	assert_size(test, "schedule", 2);
+	assert_text(test, "schedule.0.type", "exponential");
+	assert_number(test, "schedule.0.interval_ns", 250000000);
+	assert_text(test, "schedule.1.type", "fixed");
+	assert_number(test, "schedule.1.interval_ns", 0);
+	assert_number(test, "timeout_ns", 2000000000);
+	assert_number(test, "padding", 20);
+	assert_number(test, "dscp", 46);
+	assert_number(test, "type_p", 0x2e000000);
+	assert_number(test, "next_seq", 10);
+	assert_size(test, "skip_ranges", 1);
+	assert_number(test, "skip_ranges.0.0", 3);
+	assert_number(test, "skip_ranges.0.1", 3);
+	assert_number(test, "first_seq", 0);
+	assert_number(test, "end_seq", 10);
+	assert_null(json_object_get(test, "records"));
+	json_decref(root);
+	fixture_end(&f);
+}
+
+/* The numbers are worked out in test_owping_report.c. */
+static void test_summary(void **state)
+{
+	struct owping_json_run run;
+	struct fixture f;
+	json_t *root;
+	json_t *test;
+
+	(void)state;
+	fixture_begin(&f);
+	f.options.percentiles[0] = 99.9;
+	f.options.percentile_count = 1;
+	f.options.bucket_given = true;
+	fixture_report(&f);
+	run = ordinary_run(&f);
+	root = document(&f, &run, 1);
+	test = at(root, "tests.0");
+	assert_number(test, "summary.sent", 10);
+	assert_number(test, "summary.received", 9);
+	assert_number(test, "summary.lost", 1);
+	assert_number(test, "summary.skipped", 0);
+	assert_number(test, "summary.duplicates", 1);
+	assert_number(test, "summary.missing_records", 1);
+	assert_number(test, "summary.unknown", 0);
+	assert_number(test, "summary.first_ns", FIXTURE_START_NS);
+	assert_number(test, "summary.last_ns", FIXTURE_START_NS + 900000000);
+	assert_number(test, "summary.delay_min_ns", 1000000);
+	assert_number(test, "summary.delay_median_ns", 1500000);
+	assert_number(test, "summary.delay_mean_ns", 17955556);
+	assert_number(test, "summary.delay_max_ns", 150300000);
+	assert_number(test, "summary.jitter_ns", 148800000);
+	assert_number(test, "summary.ipdv_count", 7);
+	assert_number(test, "summary.ipdv_mean_ns", 42614286);
+	assert_number(test, "summary.ipdv_max_ns", 148900000);
+	assert_size(test, "percentiles", 1);
+	assert_true(json_number_value(at(test, "percentiles.0.percent")) == 99.9);
+	assert_number(test, "percentiles.0.delay_ns", 150300000);
+	assert_number(test, "histogram.bucket_width_ns", 1000000);
+	assert_size(test, "histogram.buckets", 2);
+	assert_number(test, "histogram.buckets.0.lower_ns", 1000000);
+	assert_number(test, "histogram.buckets.0.count", 8);
+	assert_number(test, "histogram.buckets.1.lower_ns", 150000000);
+	assert_number(test, "histogram.buckets.1.count", 1);
+	assert_number(test, "ttl.min", 249);
+	assert_number(test, "ttl.max", 250);
+	assert_size(test, "ttl.values", 2);
+	assert_number(test, "ttl.values.1.ttl", 250);
+	assert_number(test, "ttl.values.1.count", 9);
+	assert_number(test, "reordering.reordered", 1);
+	assert_size(test, "reordering.n_reordered", 1);
+	assert_number(test, "reordering.n_reordered.0", 1);
+	assert_number(test, "clock_error.error_ns", 1464845);
+	assert_number(test, "clock_error.send_error_ns", 488282);
+	assert_number(test, "clock_error.receive_error_ns", 976563);
+	assert_true_at(test, "clock_error.send_synchronized");
+	assert_true_at(test, "clock_error.receive_synchronized");
+	assert_size(test, "warnings", 1);
+	assert_text(test, "warnings.0", "the receiver has no record of 1 packet: counted as lost");
+	json_decref(root);
+	fixture_end(&f);
+}
+
+static void test_refused(void **state)
+{
+	struct owping_json_run run;
+	struct fixture f;
+	json_t *root;
+	json_t *test;
+
+	(void)state;
+	fixture_begin(&f);
+	f.result.error = OWAMP_EREFUSED;
+	f.result.accept = OWAMP_ACCEPT_PERMANENT_RESOURCES;
+	snprintf(f.result.reason, sizeof(f.result.reason), "refused");
+	f.result.record_count = 0;
+	f.result.stopped = false;
+	f.result.request.start = 0;
+	memset(&f.result.sender, 0, sizeof(f.result.sender));
+	f.options.percentiles[0] = 5;
+	f.options.percentile_count = 1;
+	fixture_report(&f);
+	run = ordinary_run(&f);
+	root = document(&f, &run, 1);
+	test = at(root, "tests.0");
+	assert_text(test, "outcome", "failed");
+	assert_number(test, "error.code", OWAMP_EREFUSED);
+	assert_text(test, "error.reason", "refused");
+	assert_number(test, "accept", 4);
+	assert_text(test, "accept_text", owamp_accept_text(4));
+	assert_null_at(test, "sender");
+	assert_null_at(test, "start_time_ns");
+	assert_null_at(test, "next_seq");
+	assert_null_at(test, "histogram");
+	assert_null_at(test, "summary.first_ns");
+	assert_null_at(test, "summary.delay_min_ns");
+	assert_null_at(test, "summary.delay_mean_ns");
+	assert_null_at(test, "summary.jitter_ns");
+	assert_null_at(test, "summary.ipdv_mean_ns");
+	assert_null_at(test, "percentiles.0.delay_ns");
+	assert_null_at(test, "ttl.min");
+	assert_null_at(test, "clock_error.error_ns");
+	assert_null_at(test, "health.send");
+	assert_null_at(test, "health.receive");
+	json_decref(root);
+	fixture_end(&f);
+}
+
+static void test_health(void **state)
+{
+	struct owping_json_run run;
+	struct fixture f;
+	json_t *root;
+	json_t *test;
+
+	(void)state;
+	fixture_begin(&f);
+	f.result.has_send_health = true;
+	f.result.send_health = (struct owamp_send_health){.sent = 9,
+							  .send_errors = 1,
+							  .last_errno = 101,
+							  .lateness_max_ns = 5000,
+							  .lateness_mean_ns = 17.6,
+							  .stamp_gap_max_ns = 40};
+	f.result.has_receive_health = true;
+	f.result.receive_health.socket_drops = 2;
+	f.result.receive_health.strangers = 3;
+	f.result.receive_health.unstamped = 4;
+	f.result.receive_health.window_octets = 4096;
+	f.result.receive_health.counters.results[OWAMP_RECEIVE_TIME] = 5;
+	f.result.receive_health.counters.time_offset_ns = -6;
+	fixture_report(&f);
+	run = ordinary_run(&f);
+	root = document(&f, &run, 1);
+	test = at(root, "tests.0.health");
+	assert_number(test, "send.sent", 9);
+	assert_number(test, "send.send_errors", 1);
+	assert_text(test, "send.last_error", "Network is unreachable");
+	assert_number(test, "send.lateness_max_ns", 5000);
+	assert_number(test, "send.lateness_mean_ns", 18);
+	assert_number(test, "send.stamp_gap_max_ns", 40);
+	assert_number(test, "receive.socket_drops", 2);
+	assert_number(test, "receive.strangers", 3);
+	assert_number(test, "receive.unstamped", 4);
+	assert_number(test, "receive.window_octets", 4096);
+	assert_number(test, "receive.discarded.time", 5);
+	assert_number(test, "receive.discarded.hmac", 0);
+	assert_number(test, "receive.time_offset_ns", -6);
+	assert_false_at(test, "receive.failed");
+	json_decref(root);
+	fixture_end(&f);
+}
+
+static void test_records(void **state)
+{
+	struct owping_json_run run;
+	struct fixture f;
+	json_t *root;
+	json_t *list;
+
+	(void)state;
+	fixture_begin(&f);
+	f.records[1] = fixture_lost;
+	f.records[2].send_error = 0x1501;
+	f.options.records = true;
+	fixture_report(&f);
+	run = ordinary_run(&f);
+	root = document(&f, &run, 2);
+	assert_size(root, "tests.1.records", 10);
+	list = at(root, "tests.0.records");
+	assert_number(list, "0.seq", 0);
+	assert_number(list, "0.send_time_ns", FIXTURE_START_NS);
+	assert_number(list, "0.receive_time_ns", FIXTURE_START_NS + 1000000);
+	assert_number(list, "0.delay_ns", 1000000);
+	assert_number(list, "0.send_error_ns", 488282);
+	assert_number(list, "0.receive_error_ns", 976563);
+	assert_true_at(list, "0.send_synchronized");
+	assert_true_at(list, "0.receive_synchronized");
+	assert_number(list, "0.ttl", 250);
+	assert_number(list, "1.seq", 3);
+	assert_number(list, "1.send_time_ns", FIXTURE_START_NS + 300000000);
+	assert_null_at(list, "1.receive_time_ns");
+	assert_null_at(list, "1.delay_ns");
+	assert_null_at(list, "1.ttl");
+	assert_false_at(list, "1.send_synchronized");
+	assert_false_at(list, "2.send_synchronized");
+	assert_number(list, "5.seq", 5);
+	assert_number(list, "5.delay_ns", 150300000);
+	json_decref(root);
+	fixture_end(&f);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_run),     cmocka_unit_test(test_failed_run),
+		cmocka_unit_test(test_session), cmocka_unit_test(test_summary),
+		cmocka_unit_test(test_refused), cmocka_unit_test(test_health),
+		cmocka_unit_test(test_records),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,262 @@
+#include "owping_fixture.h"
+
+static bool has_warning(const struct owping_report *report, const char *text)
+{
+	for (unsigned i = 0; i < report->warning_count; i++) {
+		if (strcmp(report->warnings[i], text) == 0)
+			return true;
+	}
+	return false;
+}
+
+static void assert_warnings(struct fixture *f, unsigned count, const char *text)
+{
+	fixture_report(f);
+	if (f->report->warning_count != count || !has_warning(f->report, text)) {
+		for (unsigned i = 0; i < f->report->warning_count; i++)
+			print_error("got: %s\n", f->report->warnings[i]);
+		fail_msg("expected %u warnings, one of them: %s", count, text);
+	}
+	fixture_end(f);
+}
+
+static void test_warnings_delay(void **state)
+{
+	struct fixture f;
+
+	(void)state;
+	fixture_begin(&f);
+	f.result.record_count = 1;
+	f.result.next_seq = f.result.request.packets = 1;
+	/* One s earlier: 1 ms - 1 s. */
+	f.records[0].receive_time -= OWAMP_SECOND;
+	assert_warnings(
+		&f, 1,
+		"the minimum delay is -999 ms, which the stated clock error of 1.47 ms does not explain: "
+		"at least one clock is wrong");
+	f.records[0].send_error = 0x1fff;
+	assert_warnings(
+		&f, 1,
+		"the minimum delay is negative, -999 ms: the clocks differ, within their stated error of "
+		"128 s");
+	f.records[0].receive_time += 4 * OWAMP_SECOND;
+	assert_warnings(&f, 1,
+			"the minimum delay, 3.001 s, is above the timeout: at least one clock is wrong");
+}
+
+static void test_warnings_receiver(void **state)
+{
+	struct fixture f;
+	struct owamp_receive_health *health = &f.result.receive_health;
+
+	(void)state;
+	fixture_begin(&f);
+	fixture_lose(&f);
+	f.result.has_receive_health = true;
+	health->counters.results[OWAMP_RECEIVE_OK] = 10;
+	health->counters.results[OWAMP_RECEIVE_TIME] = 90;
+	health->counters.time_offset_ns = -37000000000;
+	assert_warnings(
+		&f, 1,
+		"90 packets were discarded: sent more than the timeout of 2 s away from their arrival; "
+		"the clocks of the two hosts differ by about 37 s");
+	health->counters.results[OWAMP_RECEIVE_HMAC] = 1;
+	assert_warnings(&f, 2, "1 packet was discarded: failed authentication");
+	health->unstamped = 4;
+	assert_warnings(&f, 3,
+			"4 packets were not stamped by the kernel: their receive times are less exact");
+	health->strangers = 2;
+	assert_warnings(&f, 4, "2 packets were discarded: not from the sender's address and port");
+	fixture_report(&f);
+	assert_int_equal(f.report->outcome, OWPING_COMPLETE);
+	fixture_end(&f);
+	health->socket_drops = 7;
+	assert_warnings(
+		&f, 5,
+		"7 packets were dropped at this host's own socket: loss may be ours, not the network's");
+	fixture_report(&f);
+	assert_int_equal(f.report->outcome, OWPING_PARTIAL);
+	fixture_end(&f);
+}
+
+static void test_warnings_sender(void **state)
+{
+	struct fixture f;
+	struct owamp_send_health *health = &f.result.send_health;
+
+	(void)state;
+	fixture_begin(&f);
+	fixture_lose(&f);
+	f.result.has_send_health = true;
+	health->lateness_max_ns = 9999999;
+	health->stamp_gap_max_ns = 999999;
+	fixture_report(&f);
+	assert_int_equal(f.report->warning_count, 0);
+	fixture_end(&f);
+	health->lateness_max_ns = 10000001;
+	assert_warnings(&f, 1, "this host is busy: packets left up to 10.1 ms after their scheduled time");
+	health->stamp_gap_max_ns = 1000000;
+	assert_warnings(
+		&f, 2,
+		"this host is busy: a packet left up to 1 ms after its time stamp, which is part of its "
+		"delay");
+	health->send_errors = 1;
+	health->last_errno = 101;
+	assert_warnings(&f, 3, "1 packet was not accepted by this host's network: Network is unreachable");
+}
+
+/* Skipped packets are neither sent nor lost, even where a lost record exists. */
+static void test_skipped(void **state)
+{
+	struct fixture f;
+
+	(void)state;
+	fixture_begin(&f);
+	fixture_lose(&f);
+	f.skips[0] = (struct owamp_skip_range){3, 3};
+	f.result.skip_count = 1;
+	fixture_report(&f);
+	assert_int_equal(f.report->summary.sent, 9);
+	assert_int_equal(f.report->summary.lost, 0);
+	assert_int_equal(f.report->summary.skipped, 1);
+	assert_int_equal(f.report->missing, 0);
+	assert_int_equal(f.report->outcome, OWPING_PARTIAL);
+	assert_true(has_warning(f.report, "1 packet was skipped by the sender: never sent, not lost"));
+	fixture_end(&f);
+	/* The same without a record of it. */
+	f.records[7] = f.records[6];
+	fixture_report(&f);
+	assert_int_equal(f.report->missing, 0);
+	fixture_end(&f);
+	f.skips[0] = (struct owamp_skip_range){4, 3};
+	assert_int_equal(owping_report_new(&f.report, &f.result, false, 0, UINT32_MAX, FIXTURE_START_NS),
+			 OWAMP_EDATA);
+	fixture_end(&f);
+}
+
+/* A huge skip range costs neither time nor memory. */
+static void test_skipped_many(void **state)
+{
+	struct fixture f;
+
+	(void)state;
+	fixture_begin(&f);
+	f.result.request.packets = UINT32_MAX;
+	f.result.next_seq = UINT32_MAX;
+	f.skips[0] = (struct owamp_skip_range){3, 3};
+	f.skips[1] = (struct owamp_skip_range){10, UINT32_MAX - 1};
+	f.result.skip_count = 2;
+	fixture_report(&f);
+	assert_int_equal(f.report->summary.sent, 9);
+	assert_int_equal(f.report->summary.skipped, UINT32_MAX - 9);
+	assert_int_equal(f.report->missing, 0);
+	fixture_end(&f);
+}
+
+static void test_broken_off(void **state)
+{
+	struct fixture f;
+
+	(void)state;
+	/* Without the sender's word there is evidence up to the last record only. */
+	fixture_begin(&f);
+	f.result.stopped = false;
+	f.result.error = OWAMP_ECLOSED;
+	f.result.record_count = 3;
+	fixture_report(&f);
+	assert_int_equal(f.report->summary.sent, 3);
+	assert_int_equal(f.report->summary.lost, 0);
+	assert_int_equal(f.report->outcome, OWPING_PARTIAL);
+	fixture_end(&f);
+	f.result.record_count = 0;
+	fixture_report(&f);
+	assert_int_equal(f.report->outcome, OWPING_FAILED);
+	fixture_end(&f);
+	/* A sender that reached nothing has measured nothing. */
+	f.result.error = 0;
+	f.result.stopped = true;
+	f.result.next_seq = 0;
+	fixture_report(&f);
+	assert_int_equal(f.report->summary.sent, 0);
+	assert_int_equal(f.report->outcome, OWPING_FAILED);
+	fixture_end(&f);
+}
+
+/* What the receiver dropped before the stop is no loss. */
+static void test_unknown(void **state)
+{
+	struct fixture f;
+
+	(void)state;
+	fixture_begin(&f);
+	f.result.error = OWAMP_EPARTIAL;
+	f.result.next_seq = 7;
+	f.result.record_count = 3;
+	fixture_report(&f);
+	assert_int_equal(f.report->summary.sent, 3);
+	assert_int_equal(f.report->summary.lost, 0);
+	assert_int_equal(f.report->unknown, 4);
+	assert_int_equal(f.report->outcome, OWPING_PARTIAL);
+	assert_true(has_warning(f.report, "of the last 4 packets sent the receiver has no valid record: "
+					  "neither sent nor lost here"));
+	fixture_end(&f);
+	/* What was skipped is known. */
+	f.skips[0] = (struct owamp_skip_range){4, 5};
+	f.result.skip_count = 1;
+	fixture_report(&f);
+	assert_int_equal(f.report->summary.sent, 4);
+	assert_int_equal(f.report->summary.skipped, 2);
+	assert_int_equal(f.report->missing, 1);
+	assert_int_equal(f.report->unknown, 1);
+	fixture_end(&f);
+	/* Of a part only that part, also if it lies behind all evidence. */
+	assert_int_equal(owping_report_new(&f.report, &f.result, true, 0, 4, FIXTURE_START_NS), 0);
+	assert_int_equal(f.report->unknown, 0);
+	fixture_end(&f);
+	f.result.skip_count = 0;
+	assert_int_equal(owping_report_new(&f.report, &f.result, true, 5, 20, FIXTURE_START_NS), 0);
+	assert_int_equal(f.report->unknown, 2);
+	assert_int_equal(f.report->summary.sent, 0);
+	fixture_end(&f);
+}
+
+/* Packets 4 to 6 of a session: what lies outside is not loss. */
+static void test_range(void **state)
+{
+	struct fixture f;
+
+	(void)state;
+	fixture_begin(&f);
+	f.options.program = OWPING_FETCH;
+	f.skips[0] = (struct owamp_skip_range){0, 1};
+	f.skips[1] = (struct owamp_skip_range){9, 9};
+	f.result.skip_count = 2;
+	assert_int_equal(owping_report_new(&f.report, &f.result, true, 4, 6, FIXTURE_START_NS), 0);
+	assert_int_equal(f.report->summary.sent, 3);
+	assert_int_equal(f.report->summary.received, 3);
+	assert_int_equal(f.report->summary.skipped, 0);
+	assert_int_equal(f.report->summary.delay_min_ns, 1400000);
+	assert_int_equal(f.report->summary.delay_max_ns, 150300000);
+	assert_int_equal(f.report->summary.reordered, 1);
+	assert_int_equal(f.report->outcome, OWPING_COMPLETE);
+	fixture_end(&f);
+	/* 2, 3, 4 with 3 skipped and then clipped at either end. */
+	f.skips[0] = (struct owamp_skip_range){0, 3};
+	assert_int_equal(owping_report_new(&f.report, &f.result, true, 2, 20, FIXTURE_START_NS), 0);
+	assert_int_equal(f.report->summary.skipped, 3);
+	assert_int_equal(f.report->summary.sent, 5);
+	assert_int_equal(f.report->missing, 0);
+	fixture_end(&f);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_warnings_delay),  cmocka_unit_test(test_warnings_receiver),
+		cmocka_unit_test(test_warnings_sender), cmocka_unit_test(test_skipped),
+		cmocka_unit_test(test_skipped_many),    cmocka_unit_test(test_broken_off),
+		cmocka_unit_test(test_unknown),         cmocka_unit_test(test_range),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

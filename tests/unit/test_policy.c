@@ -1,0 +1,770 @@
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <arpa/inet.h>
+#include <cmocka.h>
+#include <math.h>
+#include <netinet/in.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "owamp/error.h"
+#include "owamp/session.h"
+#include "owampd/limits.h"
+#include "owampd/policy.h"
+
+#define S         INT64_C(1000000000)
+#define OPEN      OWAMP_MODE_OPEN
+#define ENCRYPTED OWAMP_MODE_ENCRYPTED
+#define PERMANENT 4 /* RFC 4656 section 3.3 */
+#define TEMPORARY 5
+#define LINES_MAX 8
+#define ROOT_ALL  "limit root with bandwidth=0, disk=0, test_sessions=0, max_packet_rate=0, "
+#define ROOT_NONE ROOT_ALL "max_timeout=0, max_duration=0\n"
+
+static struct policy *load(const char *text)
+{
+	int fd = memfd_create("limits", MFD_CLOEXEC);
+	struct policy *policy;
+	char path[64], error[512] = "";
+
+	assert_true(fd >= 0);
+	assert_int_equal(write(fd, text, strlen(text)), strlen(text));
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+	if (policy_load(&policy, path, error, sizeof(error)))
+		fail_msg("%s", error);
+	close(fd);
+	return policy;
+}
+
+static void refuses(const char *text, const char *message)
+{
+	struct limits *limits = (struct limits *)&limits;
+	char error[512] = "", wanted[512];
+
+	snprintf(wanted, sizeof(wanted), "FILE:%s", message);
+	assert_int_equal(limits_parse(&limits, text, strlen(text), "FILE", error, sizeof(error)),
+			 OWAMP_EINVAL);
+	assert_null(limits);
+	assert_string_equal(error, wanted);
+}
+
+static struct limits *parse(const char *text)
+{
+	struct limits *limits;
+	char error[512] = "";
+
+	if (limits_parse(&limits, text, strlen(text), "FILE", error, sizeof(error)))
+		fail_msg("%s", error);
+	return limits;
+}
+
+static const struct policy_class *classify(const struct policy *policy, const char *peer, const char *key_id,
+					   uint32_t mode)
+{
+	struct sockaddr_in6 in6 = {.sin6_family = AF_INET6};
+	struct sockaddr_in in = {.sin_family = AF_INET};
+
+	if (inet_pton(AF_INET, peer, &in.sin_addr) == 1)
+		return policy_classify(policy, (struct sockaddr *)&in, key_id, mode);
+	assert_int_equal(inet_pton(AF_INET6, peer, &in6.sin6_addr), 1);
+	return policy_classify(policy, (struct sockaddr *)&in6, key_id, mode);
+}
+
+static const char *class_of(const struct policy *policy, const char *peer, const char *key_id, uint32_t mode)
+{
+	const struct policy_class *klass = classify(policy, peer, key_id, mode);
+
+	return klass ? policy_class_name(klass) : "(none)";
+}
+
+static const struct policy_class *user_class(const struct policy *policy, const char *user)
+{
+	return classify(policy, "192.0.2.1", user, ENCRYPTED);
+}
+
+/* A session that is small in every respect. */
+static const struct policy_demand small = {
+	.bandwidth_bps = 1000,
+	.packet_rate = 1,
+	.burst = 1,
+	.stored_octets = 100,
+	.timeout_ns = 2 * S,
+	.duration_ns = 10 * S,
+};
+
+static struct policy_grant *grant(struct policy *policy, const struct policy_class *klass,
+				  const struct policy_demand *demand)
+{
+	struct policy_grant *made = NULL;
+	char reason[512] = "";
+	uint8_t accept = 77;
+
+	if (policy_reserve(policy, klass, demand, &made, &accept, reason, sizeof(reason)))
+		fail_msg("%s", reason);
+	assert_non_null(made);
+	return made;
+}
+
+static void deny(struct policy *policy, const struct policy_class *klass, const struct policy_demand *demand,
+		 uint8_t wanted_accept, const char *wanted_reason)
+{
+	struct policy_grant *made = (struct policy_grant *)&made;
+	char reason[512] = "";
+	uint8_t accept = 77;
+
+	assert_int_equal(policy_reserve(policy, klass, demand, &made, &accept, reason, sizeof(reason)),
+			 OWAMP_ELIMIT);
+	assert_null(made);
+	assert_int_equal(accept, wanted_accept);
+	assert_string_equal(reason, wanted_reason);
+}
+
+struct lines {
+	char line[LINES_MAX][1024];
+	unsigned count;
+};
+
+static void keep_line(void *context, const char *line)
+{
+	struct lines *lines = context;
+
+	assert_true(lines->count < LINES_MAX);
+	snprintf(lines->line[lines->count++], sizeof(lines->line[0]), "%s", line);
+}
+
+/* What is in use, as the description of the class says. */
+static void assert_used(const struct policy *policy, unsigned index, unsigned long bandwidth,
+			unsigned long disk, unsigned long sessions)
+{
+	struct lines lines = {.count = 0};
+	unsigned long used[3];
+	const char *at;
+
+	policy_describe(policy, keep_line, &lines);
+	assert_true(index < lines.count);
+	at = strstr(lines.line[index], "bandwidth ");
+	assert_non_null(at);
+	assert_int_equal(sscanf(at,
+				"bandwidth %lu of %*s %*[^,], disk %lu of %*s %*[^,], test_sessions %lu of",
+				&used[0], &used[1], &used[2]),
+			 3);
+	assert_int_equal(used[0], bandwidth);
+	assert_int_equal(used[1], disk);
+	assert_int_equal(used[2], sessions);
+}
+
+static void test_no_file(void **state)
+{
+	struct policy *policy;
+	struct lines lines = {.count = 0};
+	char error[256];
+
+	(void)state;
+	assert_int_equal(policy_load(&policy, NULL, error, sizeof(error)), 0);
+	assert_string_equal(class_of(policy, "203.0.113.9", NULL, OPEN), "root");
+	assert_string_equal(class_of(policy, "2001:db8::1", "alice", ENCRYPTED), "root");
+	assert_true(policy_allows_open(classify(policy, "203.0.113.9", NULL, OPEN)));
+	assert_false(policy_delete_on_fetch(classify(policy, "203.0.113.9", NULL, OPEN)));
+	policy_describe(policy, keep_line, &lines);
+	assert_int_equal(lines.count, 1);
+	assert_string_equal(
+		lines.line[0],
+		"class root (root): open mode on, delete on fetch off, bandwidth 0 of 1000000 bit/s, "
+		"disk 0 of 104857600 octets, test_sessions 0 of 100 sessions, "
+		"max_packet_rate 1000 packets/s, max_timeout 120 s, max_duration 86400 s");
+	policy_free(policy);
+}
+
+static void test_unreadable_file(void **state)
+{
+	struct policy *policy = (struct policy *)state;
+	char error[256];
+
+	assert_int_equal(policy_load(&policy, "/nonexistent/limits", error, sizeof(error)), OWAMP_ESYSTEM);
+	assert_null(policy);
+	assert_string_equal(error, "/nonexistent/limits: cannot read: No such file or directory");
+	assert_int_equal(policy_load(&policy, "/", error, sizeof(error)), OWAMP_ESYSTEM);
+	assert_string_equal(error, "/: cannot read: Is a directory");
+}
+
+static void test_values(void **state)
+{
+	struct limits *limits = parse("  # a comment \\\n"
+				      "limit root with \\\n"
+				      "\tbandwidth=900m, \\\n"
+				      "\tdisk=2g, allow_open_mode=off\n"
+				      "\n"
+				      "limit a with parent=root,bandwidth = 10k ,disk=3K,test_sessions=7,"
+				      "max_packet_rate=50,max_timeout=9,max_duration=60,delete_on_fetch=on\n"
+				      "limit b with parent=a, bandwidth=2T, disk=1t, allow_open_mode=on\n"
+				      "limit c with parent=b, delete_on_fetch=off, bandwidth=5G, disk=4M");
+
+	(void)state;
+	assert_int_equal(limits->class_count, 4);
+	assert_string_equal(limits->classes[0].name, "root");
+	assert_int_equal(limits->classes[0].value[LIMITS_BANDWIDTH], 900000000);
+	assert_int_equal(limits->classes[0].value[LIMITS_DISK], 2147483648);
+	assert_int_equal(limits->classes[0].value[LIMITS_SESSIONS], 100);
+	assert_int_equal(limits->classes[0].value[LIMITS_PACKET_RATE], 1000);
+	assert_int_equal(limits->classes[0].value[LIMITS_TIMEOUT], 120);
+	assert_int_equal(limits->classes[0].value[LIMITS_DURATION], 86400);
+	assert_false(limits->classes[0].allow_open_mode);
+	assert_false(limits->classes[0].delete_on_fetch);
+	assert_int_equal(limits->classes[1].value[LIMITS_BANDWIDTH], 10000);
+	assert_int_equal(limits->classes[1].value[LIMITS_DISK], 3072);
+	assert_int_equal(limits->classes[1].value[LIMITS_SESSIONS], 7);
+	assert_int_equal(limits->classes[1].value[LIMITS_PACKET_RATE], 50);
+	assert_int_equal(limits->classes[1].value[LIMITS_TIMEOUT], 9);
+	assert_int_equal(limits->classes[1].value[LIMITS_DURATION], 60);
+	assert_int_equal(limits->classes[1].line, 6);
+	/* The switches come from the parent, unless given. */
+	assert_false(limits->classes[1].allow_open_mode);
+	assert_true(limits->classes[1].delete_on_fetch);
+	assert_int_equal(limits->classes[2].parent, 1);
+	assert_int_equal(limits->classes[2].value[LIMITS_BANDWIDTH], 2000000000000);
+	assert_int_equal(limits->classes[2].value[LIMITS_DISK], 1099511627776);
+	assert_int_equal(limits->classes[2].value[LIMITS_SESSIONS], 0);
+	assert_true(limits->classes[2].allow_open_mode);
+	assert_true(limits->classes[2].delete_on_fetch);
+	assert_int_equal(limits->classes[3].value[LIMITS_BANDWIDTH], 5000000000);
+	assert_int_equal(limits->classes[3].value[LIMITS_DISK], 4194304);
+	assert_true(limits->classes[3].allow_open_mode);
+	assert_false(limits->classes[3].delete_on_fetch);
+	limits_free(limits);
+}
+
+static void test_largest_value(void **state)
+{
+	struct limits *limits = parse("limit root with bandwidth=1000000000000000000,disk=909494t\n");
+
+	(void)state;
+	assert_int_equal(limits->classes[0].value[LIMITS_BANDWIDTH], 1000000000000000000);
+	assert_false(limits->has_default);
+	limits_free(limits);
+	refuses("limit root with bandwidth=1000000000000000001\n",
+		"1: bandwidth: '1000000000000000001', expected bit/s as an integer with an optional suffix "
+		"k, m, g or t, at most 10^18 (0: unlimited)");
+	refuses("limit root with bandwidth=99999999999999999999999\n",
+		"1: bandwidth: '99999999999999999999999', expected bit/s as an integer with an optional "
+		"suffix "
+		"k, m, g or t, at most 10^18 (0: unlimited)");
+	refuses("limit root with disk=909495t\n",
+		"1: disk: '909495t', expected octets as an integer with an optional suffix k, m, g or t, "
+		"at most 10^18 (0: unlimited)");
+	refuses("limit root with bandwidth=1000001t\n",
+		"1: bandwidth: '1000001t', expected bit/s as an integer with an optional suffix "
+		"k, m, g or t, at most 10^18 (0: unlimited)");
+}
+
+#define ROOT "limit root with bandwidth=1m\n"
+
+static void test_bad_limit_lines(void **state)
+{
+	(void)state;
+	refuses("", " no class, expected a line 'limit NAME with LIMIT=VALUE,...'");
+	refuses("# nothing\n\n", " no class, expected a line 'limit NAME with LIMIT=VALUE,...'");
+	refuses("\nlimits root with bandwidth=1\n", "2: 'limits', expected 'limit', 'assign' or a comment");
+	refuses("limit\n", "1: expected the name of a class after 'limit'");
+	refuses("limit root\n", "1: expected 'with' after 'limit root'");
+	refuses("limit root has bandwidth=1\n", "1: expected 'with' after 'limit root'");
+	refuses("limit root with\n", "1: expected LIMIT=VALUE");
+	refuses("limit root with bandwidth=1,\n", "1: expected LIMIT=VALUE");
+	refuses("limit root with bandwidth\n", "1: expected '=' and a value after 'bandwidth'");
+	refuses("limit root with bandwidth=\n", "1: expected a value after 'bandwidth='");
+	refuses("limit root with bandwidth=1 disk=1\n",
+		"1: expected a comma or the end of the line after '1'");
+	refuses("limit root with bandwidth=1 # fast\n",
+		"1: expected a comma or the end of the line after '1'");
+	refuses("limit root with bandwith=1\n",
+		"1: unknown limit 'bandwith', expected parent, bandwidth, disk, test_sessions, "
+		"delete_on_fetch, "
+		"allow_open_mode, max_packet_rate, max_timeout or max_duration");
+	refuses("limit root with disk=1,disk=2\n", "1: disk is given twice for this class");
+	refuses("limit root with delete_on_fetch=yes\n", "1: delete_on_fetch: 'yes', expected on or off");
+	refuses("limit root with parent=root\n", "1: the first class is the root, expected no parent");
+	refuses(ROOT "limit a with disk=1\n",
+		"2: class 'a' has no parent, only the first class may lack one");
+	refuses(ROOT "limit a with parent=b\n",
+		"2: class 'b' is not defined, expected one that a line above defines");
+	refuses(ROOT "limit a with parent=a\n",
+		"2: class 'a' is not defined, expected one that a line above defines");
+	refuses(ROOT "limit root with parent=root\n", "2: class 'root' is defined twice, first in line 1");
+}
+
+static void test_bad_numbers(void **state)
+{
+	static const char *const bad[] = {"-1", "1x", "k", "1kk", "1.5", "0x10", "1m/s", "+1"};
+	char text[80], message[256];
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+		snprintf(text, sizeof(text), "limit root with disk=%s\n", bad[i]);
+		snprintf(message, sizeof(message),
+			 "1: disk: '%s', expected octets as an integer with an optional suffix k, m, g or t, "
+			 "at most 10^18 (0: unlimited)",
+			 bad[i]);
+		refuses(text, message);
+	}
+	refuses("limit root with max_timeout=1k\n",
+		"1: max_timeout: '1k', expected s as an integer, at most 10^18 (0: unlimited)");
+}
+
+static void test_lines(void **state)
+{
+	struct limits *limits;
+
+	(void)state;
+	refuses("limit ro\\ot with bandwidth=1\n",
+		"1: a backslash is only allowed at the very end of a line");
+	refuses("limit root \\ with bandwidth=1\n",
+		"1: a backslash is only allowed at the very end of a line");
+	refuses("limit root with \\", "1: a backslash is only allowed at the very end of a line");
+	/* Lines count on through continuations and comments. */
+	refuses("# one \\\n\nlimit root with \\\n  disk=1, \\\n  nonsense=1\n",
+		"5: unknown limit 'nonsense', expected parent, bandwidth, disk, test_sessions, "
+		"delete_on_fetch, "
+		"allow_open_mode, max_packet_rate, max_timeout or max_duration");
+	refuses("limit root with disk=1\r\n", "1: control character 0x0d, expected text with Unix line ends");
+	refuses("#\n#\x01\n", "2: control character 0x01, expected text with Unix line ends");
+	limits = parse("\\\n\nlimit \\\nroot\\\nwith disk=1\\\n\n \\\n\nassign default root \\\n\n");
+	assert_int_equal(limits->classes[0].value[LIMITS_DISK], 1);
+	assert_true(limits->has_default);
+	limits_free(limits);
+}
+
+static void test_bad_assign_lines(void **state)
+{
+	(void)state;
+	refuses(ROOT "assign\n", "2: '' after 'assign', expected default, net or user");
+	refuses(ROOT "assign host 1.2.3.4 root\n", "2: 'host' after 'assign', expected default, net or user");
+	refuses(ROOT "assign default\n", "2: expected 'assign default CLASS'");
+	refuses(ROOT "assign net 10.0.0.0/8\n", "2: expected 'assign net ADDRESS/BITS CLASS'");
+	refuses(ROOT "assign user bob\n", "2: expected 'assign user NAME CLASS'");
+	refuses(ROOT "assign default root now\n", "2: expected the end of the line after 'root'");
+	refuses("assign default root\n" ROOT,
+		"1: class 'root' is not defined, expected one that a line above defines");
+	refuses(ROOT "assign default root\nassign default root\n",
+		"3: the default is assigned twice, first in line 2");
+	refuses(ROOT "assign user bob root\nassign user eve root\nassign user bob root\n",
+		"4: user 'bob' is assigned twice, first in line 2");
+	refuses(ROOT "assign net 10.0.0.0/8 root\nassign net 10.0.0.0/8 root\n",
+		"3: network 10.0.0.0/8 is assigned twice, first in line 2");
+	refuses(ROOT "assign net 2001:db8::/32 root\n\nassign net 2001:0db8::/32 root\n",
+		"4: network 2001:0db8::/32 is assigned twice, first in line 2");
+}
+
+static void test_bad_networks(void **state)
+{
+	static const char *const bad[] = {
+		"10.0.0.0", "10.0.0.0/33", "10.0.0.0/", "10.0.0/8",      "10.0.0.0/-1",         "10.0.0.0/8x",
+		"::/129",   "example/8",   "/8",        "fe80::1%lo/64", "10.0.0.0/4294967304",
+	};
+	char text[120], message[256];
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+		snprintf(text, sizeof(text), ROOT "assign net %s root\n", bad[i]);
+		snprintf(
+			message, sizeof(message),
+			"2: '%s' is not a network, expected ADDRESS/BITS as in 192.0.2.0/24 or 2001:db8::/32",
+			bad[i]);
+		refuses(text, message);
+	}
+	refuses(ROOT "assign net 192.168.1.1/24 root\n", "2: '192.168.1.1/24' has bits set after the first "
+							 "24, expected a network such as 192.168.1.0/24");
+	refuses(ROOT "assign net 172.31.0.0/11 root\n", "2: '172.31.0.0/11' has bits set after the first 11, "
+							"expected a network such as 172.0.0.0/11");
+	refuses(ROOT "assign net 2001:db8:8000::/32 root\n",
+		"2: '2001:db8:8000::/32' has bits set after the first 32, expected a network such as "
+		"2001:db8::/32");
+	refuses(ROOT "assign net ::ffff:10.0.0.0/104 root\n",
+		"2: '::ffff:10.0.0.0/104' is an IPv4-mapped network, expected 10.0.0.0/8");
+}
+
+static void test_classify(void **state)
+{
+	struct policy *policy = load(ROOT "limit wide with parent=root\n"
+					  "limit narrow with parent=root\n"
+					  "limit host with parent=root\n"
+					  "limit six with parent=root\n"
+					  "limit odd with parent=root\n"
+					  "limit joe with parent=root\n"
+					  "limit other with parent=root\n"
+					  "assign net 10.0.0.0/8 wide\n"
+					  "assign net 10.1.2.3/32 host\n"
+					  "assign net 10.1.0.0/16 narrow\n"
+					  "assign net 172.16.0.0/12 odd\n"
+					  "assign net 2001:db8::/33 six\n"
+					  "assign user joe joe\n"
+					  "assign default other\n");
+
+	(void)state;
+	assert_string_equal(class_of(policy, "10.2.0.1", NULL, OPEN), "wide");
+	assert_string_equal(class_of(policy, "10.1.255.255", NULL, OPEN), "narrow");
+	assert_string_equal(class_of(policy, "10.1.2.3", NULL, OPEN), "host");
+	assert_string_equal(class_of(policy, "10.1.2.2", NULL, OPEN), "narrow");
+	assert_string_equal(class_of(policy, "172.31.255.255", NULL, OPEN), "odd");
+	assert_string_equal(class_of(policy, "172.32.0.0", NULL, OPEN), "other");
+	assert_string_equal(class_of(policy, "172.15.255.255", NULL, OPEN), "other");
+	assert_string_equal(class_of(policy, "::ffff:10.1.2.3", NULL, OPEN), "host");
+	assert_string_equal(class_of(policy, "::ffff:172.32.0.0", NULL, OPEN), "other");
+	assert_string_equal(class_of(policy, "2001:db8:7fff:ffff::1", NULL, OPEN), "six");
+	assert_string_equal(class_of(policy, "2001:db8:8000::", NULL, OPEN), "other");
+	/* 2001:db8:: begins with the octets of 32.1.13.184. */
+	assert_string_equal(class_of(policy, "32.1.13.184", NULL, OPEN), "other");
+	/* A user wins over networks, but only where the KeyID was proven. */
+	assert_string_equal(class_of(policy, "10.1.2.3", "joe", ENCRYPTED), "joe");
+	assert_string_equal(class_of(policy, "10.1.2.3", "joe", OWAMP_MODE_AUTHENTICATED), "joe");
+	assert_string_equal(class_of(policy, "10.1.2.3", "joe", OPEN), "host");
+	assert_string_equal(class_of(policy, "10.1.2.3", "jo", ENCRYPTED), "host");
+	assert_string_equal(class_of(policy, "192.0.2.1", "bob", ENCRYPTED), "other");
+	policy_free(policy);
+}
+
+static void test_classify_nobody(void **state)
+{
+	struct policy *policy = load(ROOT "assign net 0.0.0.0/0 root\n");
+	const struct sockaddr local = {.sa_family = AF_UNIX};
+
+	(void)state;
+	assert_string_equal(class_of(policy, "192.0.2.1", NULL, OPEN), "root");
+	assert_string_equal(class_of(policy, "2001:db8::1", NULL, OPEN), "(none)");
+	assert_null(policy_classify(policy, &local, NULL, OPEN));
+	policy_free(policy);
+}
+
+static void test_switches(void **state)
+{
+	struct policy *policy = load("limit root with allow_open_mode=off, delete_on_fetch=on\n"
+				     "limit open with parent=root, allow_open_mode=on, delete_on_fetch=off\n"
+				     "assign user a root\nassign user b open\n");
+
+	(void)state;
+	assert_false(policy_allows_open(user_class(policy, "a")));
+	assert_true(policy_delete_on_fetch(user_class(policy, "a")));
+	assert_true(policy_allows_open(user_class(policy, "b")));
+	assert_false(policy_delete_on_fetch(user_class(policy, "b")));
+	policy_free(policy);
+}
+
+/* One session alone above each limit, and just at it. */
+static void test_never(void **state)
+{
+	struct policy *policy =
+		load("limit root with bandwidth=10k, disk=1k, max_packet_rate=50, max_timeout=9, "
+		     "max_duration=60\nassign default root\n");
+	const struct policy_class *root = user_class(policy, "x");
+	struct policy_demand most = {10000, 50, 50, 1024, 9 * S, 60 * S + S - 1};
+	struct policy_demand demand;
+
+	(void)state;
+	policy_release(grant(policy, root, &most));
+	demand = most;
+	demand.bandwidth_bps = 10001;
+	deny(policy, root, &demand, PERMANENT,
+	     "class root: bandwidth is limited to 10000 bit/s, the session needs 10001");
+	demand = most;
+	demand.stored_octets = 1025;
+	deny(policy, root, &demand, PERMANENT,
+	     "class root: disk is limited to 1024 octets, the session needs 1025");
+	demand = most;
+	demand.packet_rate = 50.01;
+	deny(policy, root, &demand, PERMANENT,
+	     "class root: max_packet_rate is limited to 50 packets/s, the session needs 51");
+	demand = most;
+	demand.timeout_ns++;
+	deny(policy, root, &demand, PERMANENT,
+	     "class root: max_timeout is limited to 9 s, the session needs 10");
+	demand = most;
+	demand.duration_ns++;
+	deny(policy, root, &demand, PERMANENT,
+	     "class root: max_duration is limited to 60 s, the session needs 61");
+	demand = most;
+	demand.burst = 51;
+	deny(policy, root, &demand, PERMANENT,
+	     "class root: max_packet_rate is limited to 50 packets/s, the session sends a burst of 51 "
+	     "packets "
+	     "back to back, more than one second's allowance");
+	assert_used(policy, 0, 0, 0, 0);
+	policy_free(policy);
+}
+
+static void test_unlimited(void **state)
+{
+	struct policy *policy = load(ROOT_NONE "assign default root\n");
+	const struct policy_class *root = user_class(policy, "x");
+	struct policy_demand demand = {1e15, 1e9, UINT32_MAX, UINT64_C(1) << 50, INT64_MAX, INT64_MAX};
+	struct policy_demand endless = small;
+
+	(void)state;
+	policy_release(grant(policy, root, &demand));
+	/* Slots of 0 s: no class allows that. */
+	endless.packet_rate = INFINITY;
+	deny(policy, root, &endless, PERMANENT,
+	     "class root: the schedule sends without end or pause, no class allows that "
+	     "(inf packets/s, 1000 bit/s, 100 octets of results asked for)");
+	endless = small;
+	endless.bandwidth_bps = INFINITY;
+	deny(policy, root, &endless, PERMANENT,
+	     "class root: the schedule sends without end or pause, no class allows that "
+	     "(1 packets/s, inf bit/s, 100 octets of results asked for)");
+	endless.packet_rate = INFINITY;
+	deny(policy, root, &endless, PERMANENT,
+	     "class root: the schedule sends without end or pause, no class allows that "
+	     "(inf packets/s, inf bit/s, 100 octets of results asked for)");
+	endless.packet_rate = NAN;
+	endless.bandwidth_bps = 1;
+	deny(policy, root, &endless, PERMANENT,
+	     "class root: the schedule sends without end or pause, no class allows that "
+	     "(nan packets/s, 1 bit/s, 100 octets of results asked for)");
+	endless = small;
+	endless.stored_octets = UINT64_MAX;
+	deny(policy, root, &endless, PERMANENT,
+	     "class root: the schedule sends without end or pause, no class allows that "
+	     "(1 packets/s, 1000 bit/s, 18446744073709551615 octets of results asked for)");
+	policy_free(policy);
+}
+
+/* A sum that could not be represented is not granted either. */
+static void test_unlimited_does_not_wrap(void **state)
+{
+	struct policy *policy = load(ROOT_NONE "assign default root\n");
+	const struct policy_class *root = user_class(policy, "x");
+	struct policy_demand demand = small;
+	struct policy_grant *grants[18];
+
+	(void)state;
+	demand.stored_octets = UINT64_C(1000000000000000000);
+	for (unsigned i = 0; i < 18; i++)
+		grants[i] = grant(policy, root, &demand);
+	deny(policy, root, &demand, TEMPORARY,
+	     "class root: disk is limited to 18446744073709551615 octets, 18000000000000000000 are in use, "
+	     "the session needs 1000000000000000000");
+	for (unsigned i = 0; i < 18; i++)
+		policy_release(grants[i]);
+	assert_used(policy, 0, 0, 0, 0);
+	policy_free(policy);
+}
+
+/*
+ * The rates that slots of 1 ms and 10 us have once the wire rounded them to
+ * 2^-32 s: 4294967.296 and 42949.67296 units become 4294967 and 42949.
+ */
+static void test_rates_of_rounded_slots(void **state)
+{
+	struct policy *policy = load("limit root with bandwidth=76800k, max_packet_rate=1000\n"
+				     "limit fast with parent=root\n"
+				     "assign default fast\n");
+	struct policy *fast =
+		load("limit root with bandwidth=0, max_packet_rate=100000\nassign default root\n");
+	struct policy_demand demand = small;
+
+	(void)state;
+	demand.packet_rate = 4294967296.0 / 4294967;
+	demand.bandwidth_bps = 76800 * demand.packet_rate;
+	policy_release(grant(policy, user_class(policy, "x"), &demand));
+	demand.packet_rate = 4294967296.0 / 4294960;
+	deny(policy, user_class(policy, "x"), &demand, PERMANENT,
+	     "class root: max_packet_rate is limited to 1000 packets/s, the session needs 1001");
+	demand.packet_rate = 4294967296.0 / 42949;
+	policy_release(grant(fast, user_class(fast, "x"), &demand));
+	policy_free(policy);
+	policy_free(fast);
+}
+
+static void test_not_now(void **state)
+{
+	struct policy *policy =
+		load("limit root with bandwidth=10k, disk=1k, test_sessions=3\nassign default root\n");
+	const struct policy_class *root = user_class(policy, "x");
+	struct policy_grant *first, *second, *third;
+	struct policy_demand demand = small;
+
+	(void)state;
+	demand.bandwidth_bps = 6000.25;
+	demand.stored_octets = 600;
+	first = grant(policy, root, &demand);
+	assert_used(policy, 0, 6001, 600, 1);
+	demand.stored_octets = 0;
+	deny(policy, root, &demand, TEMPORARY,
+	     "class root: bandwidth is limited to 10000 bit/s, 6001 are in use, the session needs 6001");
+	demand.bandwidth_bps = 3999;
+	second = grant(policy, root, &demand);
+	assert_used(policy, 0, 10000, 600, 2);
+	demand.bandwidth_bps = 0;
+	demand.stored_octets = 425;
+	deny(policy, root, &demand, TEMPORARY,
+	     "class root: disk is limited to 1024 octets, 600 are in use, the session needs 425");
+	demand.stored_octets = 424;
+	third = grant(policy, root, &demand);
+	demand.stored_octets = 0;
+	deny(policy, root, &demand, TEMPORARY,
+	     "class root: test_sessions is limited to 3 sessions, 3 are in use, the session needs 1");
+
+	/* What is not needed any more is free at once. */
+	policy_release_network(first);
+	policy_release_network(first);
+	assert_used(policy, 0, 3999, 1024, 2);
+	policy_settle_storage(first, 100);
+	policy_settle_storage(first, 500);
+	assert_used(policy, 0, 3999, 524, 2);
+	policy_release(second);
+	policy_release(first);
+	policy_release(third);
+	policy_release(NULL);
+	assert_used(policy, 0, 0, 0, 0);
+	policy_free(policy);
+}
+
+static void test_limits_above_hold_in_sum(void **state)
+{
+	struct policy *policy = load("limit root with bandwidth=10k, max_timeout=60\n"
+				     "limit a with parent=root, bandwidth=8k, max_timeout=0\n"
+				     "limit b with parent=root, bandwidth=0, max_timeout=100\n"
+				     "limit c with parent=b, bandwidth=100k\n"
+				     "assign user a a\nassign user c c\n");
+	const struct policy_class *a = user_class(policy, "a"), *c = user_class(policy, "c");
+	struct policy_demand demand = small;
+	struct policy_grant *one, *two;
+
+	(void)state;
+	demand.bandwidth_bps = 6000;
+	one = grant(policy, a, &demand);
+	demand.bandwidth_bps = 4000;
+	deny(policy, a, &demand, TEMPORARY,
+	     "class a: bandwidth is limited to 8000 bit/s, 6000 are in use, the session needs 4000");
+	two = grant(policy, c, &demand);
+	assert_used(policy, 0, 10000, 200, 2);
+	assert_used(policy, 1, 6000, 100, 1);
+	assert_used(policy, 2, 4000, 100, 1);
+	assert_used(policy, 3, 4000, 100, 1);
+	demand.bandwidth_bps = 1;
+	deny(policy, c, &demand, TEMPORARY,
+	     "class root: bandwidth is limited to 10000 bit/s, 10000 are in use, the session needs 1");
+	/* What can never be is said first, even if a class below is only full. */
+	demand.bandwidth_bps = 10001;
+	deny(policy, c, &demand, PERMANENT,
+	     "class root: bandwidth is limited to 10000 bit/s, the session needs 10001");
+	demand.bandwidth_bps = 1;
+	demand.timeout_ns = 61 * S;
+	deny(policy, a, &demand, PERMANENT,
+	     "class root: max_timeout is limited to 60 s, the session needs 61");
+	deny(policy, c, &demand, PERMANENT,
+	     "class root: max_timeout is limited to 60 s, the session needs 61");
+	policy_release(two);
+	assert_used(policy, 0, 6000, 100, 1);
+	assert_used(policy, 2, 0, 0, 0);
+	assert_used(policy, 3, 0, 0, 0);
+	policy_release(one);
+	assert_used(policy, 0, 0, 0, 0);
+	assert_used(policy, 1, 0, 0, 0);
+	policy_free(policy);
+}
+
+static void test_adopt(void **state)
+{
+	struct policy *old = load("limit root with bandwidth=0\n"
+				  "limit a with parent=root\n"
+				  "limit b with parent=a\n"
+				  "limit gone with parent=a\n"
+				  "assign user b b\nassign user g gone\n");
+	struct policy *new = load("limit top with bandwidth=5k\n"
+				  "limit b with parent=top\n"
+				  "limit a with parent=top\n"
+				  "assign user b b\n");
+	struct policy_demand demand = small;
+	struct policy_grant *b, *gone;
+
+	(void)state;
+	demand.bandwidth_bps = 4000;
+	b = grant(old, user_class(old, "b"), &demand);
+	gone = grant(old, user_class(old, "g"), &small);
+	policy_release_network(gone);
+	policy_adopt(new, old);
+	for (unsigned i = 0; i < 4; i++)
+		assert_used(old, i, 0, 0, 0);
+	policy_free(old);
+
+	assert_used(new, 0, 4000, 200, 1);
+	assert_used(new, 1, 4000, 100, 1);
+	assert_used(new, 2, 0, 0, 0);
+	demand.bandwidth_bps = 1001;
+	deny(new, user_class(new, "b"), &demand, TEMPORARY,
+	     "class top: bandwidth is limited to 5000 bit/s, 4000 are in use, the session needs 1001");
+	policy_settle_storage(gone, 30);
+	assert_used(new, 0, 4000, 130, 1);
+	policy_release(gone);
+	policy_release(b);
+	assert_used(new, 0, 0, 0, 0);
+	assert_used(new, 1, 0, 0, 0);
+	policy_free(new);
+}
+
+/* The new limit is below what runs: nothing new, but nothing breaks. */
+static void test_adopt_above_the_limit(void **state)
+{
+	struct policy *old = load(ROOT "assign default root\n");
+	struct policy *new = load("limit root with bandwidth=500\nassign default root\n");
+	struct policy_grant *running = grant(old, user_class(old, "x"), &small);
+	struct policy_demand demand = small;
+
+	(void)state;
+	policy_adopt(new, old);
+	policy_free(old);
+	demand.bandwidth_bps = 1;
+	deny(new, user_class(new, "x"), &demand, TEMPORARY,
+	     "class root: bandwidth is limited to 500 bit/s, 1000 are in use, the session needs 1");
+	policy_release(running);
+	policy_release(grant(new, user_class(new, "x"), &demand));
+	policy_free(new);
+}
+
+static void test_grants_survive_the_policy(void **state)
+{
+	struct policy *policy = load(ROOT "assign default root\n");
+	struct policy_grant *one = grant(policy, user_class(policy, "x"), &small);
+	struct policy_grant *two = grant(policy, user_class(policy, "x"), &small);
+
+	(void)state;
+	policy_free(policy);
+	policy_settle_storage(one, 1);
+	policy_release_network(one);
+	policy_release(one);
+	policy_release(two);
+	policy_free(NULL);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_no_file),
+		cmocka_unit_test(test_unreadable_file),
+		cmocka_unit_test(test_values),
+		cmocka_unit_test(test_largest_value),
+		cmocka_unit_test(test_bad_limit_lines),
+		cmocka_unit_test(test_bad_numbers),
+		cmocka_unit_test(test_lines),
+		cmocka_unit_test(test_bad_assign_lines),
+		cmocka_unit_test(test_bad_networks),
+		cmocka_unit_test(test_classify),
+		cmocka_unit_test(test_classify_nobody),
+		cmocka_unit_test(test_switches),
+		cmocka_unit_test(test_never),
+		cmocka_unit_test(test_unlimited),
+		cmocka_unit_test(test_unlimited_does_not_wrap),
+		cmocka_unit_test(test_rates_of_rounded_slots),
+		cmocka_unit_test(test_not_now),
+		cmocka_unit_test(test_limits_above_hold_in_sum),
+		cmocka_unit_test(test_adopt),
+		cmocka_unit_test(test_adopt_above_the_limit),
+		cmocka_unit_test(test_grants_survive_the_policy),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
