@@ -47,14 +47,15 @@ static void destroy(struct connection *connection)
 	free(connection);
 }
 
-void connection_reap(struct server *server, bool with_jobs)
+static void reap(struct owamp_post *post)
 {
+	struct server *server = post->context;
 	struct connection **link = &server->dead;
 
 	while (*link) {
 		struct connection *connection = *link;
 
-		if (connection->job_running && !with_jobs) {
+		if (connection->job_running) {
 			link = &connection->next;
 			continue;
 		}
@@ -63,12 +64,7 @@ void connection_reap(struct server *server, bool with_jobs)
 	}
 }
 
-static void reap(struct owamp_post *post)
-{
-	connection_reap(post->context, false);
-}
-
-/* The memory goes later: callers up the stack still look at it. */
+/* The memory goes later: callers up the stack still look at it, or a job does. */
 static void bury(struct connection *connection)
 {
 	struct server *server = connection->server;
@@ -254,7 +250,7 @@ static void key_derived(struct owamp_job *job)
 	free(connection->secret);
 	connection->secret = NULL;
 	if (connection->closed) {
-		connection_reap(connection->server, false);
+		owamp_loop_post(connection->server->loop, &connection->server->reap);
 		return;
 	}
 	if (connection->closing)

@@ -195,11 +195,7 @@ static void clean_up(struct server *server)
 {
 	if (server->loop)
 		server_stop(server);
-	if (server->loop)
-		connection_reap(server, false);
 	owamp_engine_free(server->engine);
-	/* The worker is gone: jobs that never ran do not hold their connections any more. */
-	connection_reap(server, true);
 	store_free(server->store, server_release_grant);
 	policy_free(server->policy);
 	owamp_keyfile_free(server->keys);

@@ -120,8 +120,6 @@ struct connection {
 /* connection.c */
 void connection_new(struct server *server, int fd, const struct sockaddr *peer, const char *turn_away);
 void connection_close(struct connection *connection);
-/* Frees closed connections; with_jobs: also those whose job can no longer end. */
-void connection_reap(struct server *server, bool with_jobs);
 /* Logs why at the priority, sends what is left of the output, and closes. */
 void connection_drop(struct connection *connection, int priority, const char *format, ...)
 	__attribute__((format(printf, 3, 4)));

@@ -70,7 +70,7 @@ static void set_range(struct owping_report *report, uint32_t first_seq, uint32_t
 	report->unknown = limit - (first_seq > report->limit ? first_seq : report->limit);
 }
 
-static bool in_range(const struct owping_report *report, uint32_t seq)
+bool owping_report_covers(const struct owping_report *report, uint32_t seq)
 {
 	return seq >= report->first && seq < report->limit;
 }
@@ -129,7 +129,7 @@ static int count_missing(struct owping_report *report, const struct owamp_skip_r
 	for (uint32_t i = 0; i < result->record_count; i++) {
 		uint32_t seq = result->records[i].seq;
 
-		if (in_range(report, seq) && !mark(seen, seq - report->first))
+		if (owping_report_covers(report, seq) && !mark(seen, seq - report->first))
 			present++;
 	}
 	free(seen);
@@ -145,11 +145,11 @@ static int feed(struct owping_report *report)
 	for (uint32_t i = 0; i < result->record_count && error == 0; i++) {
 		struct owamp_record record = result->records[i];
 
-		if (!in_range(report, record.seq))
+		if (!owping_report_covers(report, record.seq))
 			continue;
 		record.seq -= report->first;
 		error = owamp_stats_record(report->stats, &record);
-		if (!owamp_record_lost(&record) && report->ttl_count[record.ttl] == 0)
+		if (!owamp_record_lost(&record) && report->ttl_count[record.ttl]++ == 0)
 			report->ttl_values++;
 	}
 	return error;

@@ -55,6 +55,9 @@ void owping_report_free(struct owping_report *report);
 /* Adds the warnings; part of owping_report_new(). */
 void owping_report_warn(struct owping_report *report);
 
+/* Whether a packet is among those that the report is about. */
+bool owping_report_covers(const struct owping_report *report, uint32_t seq);
+
 /* "to server" or "from server". */
 const char *owping_direction_text(enum owamp_direction direction);
 

@@ -296,7 +296,7 @@ static int write_records(FILE *out, const struct owping_report *report)
 		json_t *object;
 		int error;
 
-		if (record->seq < report->first || record->seq >= report->limit)
+		if (!owping_report_covers(report, record->seq))
 			continue;
 		object = record_object(report, record);
 		fputs(separator, out);

@@ -14,7 +14,7 @@ void owping_report_raw(FILE *out, const struct owping_report *report)
 	for (uint32_t i = 0; i < report->result->record_count; i++) {
 		const struct owamp_record *record = &report->result->records[i];
 
-		if (record->seq < report->first || record->seq >= report->limit)
+		if (!owping_report_covers(report, record->seq))
 			continue;
 		fprintf(out, "%" PRIu32, record->seq);
 		print_stamp(out, record->send_time, record->send_error);

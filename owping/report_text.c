@@ -51,7 +51,7 @@ static void print_records(const struct text *text)
 
 		if (printed == text->options->verbose_limit)
 			break;
-		if (record->seq < report->first || record->seq >= report->limit)
+		if (!owping_report_covers(report, record->seq))
 			continue;
 		print_record(text, record);
 		printed++;

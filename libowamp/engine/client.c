@@ -386,7 +386,7 @@ void owamp_client_stop(struct owamp_client *client)
 	client->stopping = true;
 	if (client->state == OWAMP_CLIENT_MEASURING && !again)
 		client_send_stop(client);
-	else if (client->state < OWAMP_CLIENT_MEASURING || again)
+	else if (client->state != OWAMP_CLIENT_STOPPING || again)
 		client_abandon(client, OWAMP_EPARTIAL, "interrupted");
 }
 

@@ -11,6 +11,8 @@
 #include <owamp/pacer.h>
 #include <owamp/worker.h>
 
+#include "loop_internal.h"
+
 #define WORKER_QUEUE 1024
 
 struct owamp_engine {
@@ -83,6 +85,8 @@ void owamp_engine_free(struct owamp_engine *engine)
 	owamp_pacer_free(engine->pacer);
 	owamp_worker_free(engine->worker);
 	owamp_clock_free(engine->clock);
+	if (engine->loop)
+		loop_run_posts(engine->loop);
 	owamp_loop_free(engine->loop);
 	free(engine);
 }

@@ -12,6 +12,7 @@
 #include <owamp/error.h>
 
 #include "heap.h"
+#include "loop_internal.h"
 
 #define EVENTS_AT_ONCE 64
 
@@ -51,15 +52,10 @@ static void take_first_post(struct owamp_loop *loop)
 		post->call(post);
 }
 
-static void handle_posts(struct owamp_watch *watch, uint32_t events)
+void loop_run_posts(struct owamp_loop *loop)
 {
-	struct owamp_loop *loop = watch->context;
 	bool more;
-	uint64_t count;
 
-	(void)events;
-	if (read(loop->wake, &count, sizeof count) < 0 && errno != EAGAIN)
-		return;
 	/* One at a time: a call may take another post back. */
 	do {
 		take_first_post(loop);
@@ -67,6 +63,17 @@ static void handle_posts(struct owamp_watch *watch, uint32_t events)
 		more = loop->post_first != NULL;
 		pthread_mutex_unlock(&loop->post_lock);
 	} while (more);
+}
+
+static void handle_posts(struct owamp_watch *watch, uint32_t events)
+{
+	struct owamp_loop *loop = watch->context;
+	uint64_t count;
+
+	(void)events;
+	if (read(loop->wake, &count, sizeof count) < 0 && errno != EAGAIN)
+		return;
+	loop_run_posts(loop);
 }
 
 int owamp_loop_new(struct owamp_loop **loop)

@@ -80,6 +80,9 @@ void owamp_worker_free(struct owamp_worker *worker)
 	pthread_cond_signal(&worker->change);
 	pthread_mutex_unlock(&worker->lock);
 	pthread_join(worker->thread, NULL);
+	/* Jobs that were never begun end all the same: their owners wait for that. */
+	for (struct owamp_job *job = worker->first; job; job = job->next)
+		owamp_loop_post(worker->loop, &job->post);
 	pthread_cond_destroy(&worker->change);
 	pthread_mutex_destroy(&worker->lock);
 	free(worker);

@@ -25,11 +25,12 @@ static EVP_MAC_CTX *hmac_context(struct crypto_hmac *hmac)
 	return (EVP_MAC_CTX *)hmac;
 }
 
-static EVP_CIPHER_CTX *cipher_new(const EVP_CIPHER *type, int encrypt, const uint8_t *key, const uint8_t *iv)
+static EVP_CIPHER_CTX *cipher_new(const EVP_CIPHER *type, enum crypto_direction direction, const uint8_t *key,
+				  const uint8_t *iv)
 {
 	EVP_CIPHER_CTX *context = EVP_CIPHER_CTX_new();
 
-	if (context && EVP_CipherInit_ex2(context, type, key, iv, encrypt, NULL) == 1 &&
+	if (context && EVP_CipherInit_ex2(context, type, key, iv, direction == CRYPTO_ENCRYPT, NULL) == 1 &&
 	    EVP_CIPHER_CTX_set_padding(context, 0) == 1)
 		return context;
 	EVP_CIPHER_CTX_free(context);
@@ -131,7 +132,8 @@ int crypto_random_stream_new(struct crypto_random_stream **stream, const uint8_t
 {
 	static const uint8_t zero_counter[16];
 
-	*stream = (struct crypto_random_stream *)cipher_new(EVP_aes_128_ctr(), 1, seed, zero_counter);
+	*stream = (struct crypto_random_stream *)cipher_new(EVP_aes_128_ctr(), CRYPTO_ENCRYPT, seed,
+							    zero_counter);
 	return *stream ? 0 : OWAMP_ECRYPTO;
 }
 

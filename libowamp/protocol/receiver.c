@@ -272,14 +272,11 @@ bool owamp_receiver_complete(const struct owamp_receiver *receiver)
 int owamp_receiver_end(const struct owamp_receiver *receiver, const struct owamp_stop_session *stop,
 		       uint32_t *cut)
 {
-	*cut = receiver->tail;
 	if (!stop) {
-		uint32_t after_last = receiver->any_arrived ? receiver->max_seq + 1 : 0;
-
-		if (after_last < *cut)
-			*cut = after_last;
+		*cut = receiver->any_arrived ? receiver->max_seq + 1 : 0;
 		return 0;
 	}
+	*cut = receiver->tail;
 	if (receiver->any_arrived && receiver->max_seq >= stop->next_seq) {
 		*cut = 0;
 		return OWAMP_EDATA;

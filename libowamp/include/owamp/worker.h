@@ -14,7 +14,8 @@ struct owamp_worker;
 
 /*
  * A job belongs to the caller and must stay in place until done() was called
- * on the loop's thread. work() runs on the worker's thread.
+ * on the loop's thread. work() runs on the worker's thread; it is left out for
+ * jobs that still wait when the engine ends.
  */
 struct owamp_job {
 	void (*work)(struct owamp_job *job);
