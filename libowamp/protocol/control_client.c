@@ -1,4 +1,4 @@
-#include <owamp/control_client.h>
+#include "control_client_internal.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -6,70 +6,26 @@
 
 #include <owamp/error.h>
 
-#include "stop.h"
-#include "stream.h"
-#include "wire.h"
-
-/* Records of one FETCH_RECORDS event; a multiple of 16, so that they fill whole blocks. */
-#define RECORDS_AT_ONCE 512
-
-enum state {
-	STATE_GREETING,
-	STATE_ANSWER_GREETING, /* the caller owes an answer */
-	STATE_SERVER_START,
-	STATE_READY,
-	STATE_START_ACK,
-	STATE_FETCH_ACK,
-	STATE_FETCH_REQUEST,
-	STATE_FETCH_SLOTS,
-	STATE_FETCH_SKIPS,
-	STATE_FETCH_RECORDS,
-	STATE_DEAD,
-};
-
-/* A Request-Session that has not been answered. */
-struct open_request {
-	uint8_t sid[OWAMP_SID_SIZE];
-	uint32_t packets;
-	bool conf_sender;
-	bool conf_receiver;
-	struct open_request *next;
-};
-
-struct owamp_control_client {
-	struct owamp_control_client_config config;
-	struct stream stream;
-	enum state state;
-	int error;
-	const char *reason;
-	char reason_buffer[160];
-
-	struct wire_greeting greeting;
-	struct owamp_keys keys;
-	bool has_keys;
-	uint8_t client_iv[16];
-
-	struct open_request *open_first, **open_last;
-	struct stop_list sessions;
-	struct stop_message stop;
-	bool active;
-	bool stop_sent;
-	bool stop_received;
-
-	struct wire_fetch_ack fetch_ack;
-	struct owamp_request request;
-	struct owamp_skip_range *skips;
-	uint32_t records_left;
-	struct owamp_record *records; /* RECORDS_AT_ONCE, while fetching */
-};
-
-static int die(struct owamp_control_client *client, int error, const char *reason)
+int control_client_die(struct owamp_control_client *client, int error, const char *reason)
 {
 	client->state = STATE_DEAD;
 	client->error = error;
 	if (!client->reason)
 		client->reason = reason ? reason : owamp_error_text(error);
 	return error;
+}
+
+int control_client_take_message(struct owamp_control_client *client, size_t size)
+{
+	const uint8_t *octets;
+	int error = stream_peek(&client->stream, size + WIRE_HMAC_SIZE, &octets);
+
+	if (error || !octets)
+		return error;
+	error = stream_take(&client->stream, size);
+	if (!error)
+		error = stream_check_hmac(&client->stream);
+	return error ? error : 1;
 }
 
 int owamp_control_client_new(struct owamp_control_client **client,
@@ -110,7 +66,7 @@ int owamp_control_client_input(struct owamp_control_client *client, const uint8_
 	if (client->state == STATE_DEAD)
 		return client->error;
 	error = stream_input(&client->stream, octets, size);
-	return error ? die(client, error, NULL) : 0;
+	return error ? control_client_die(client, error, NULL) : 0;
 }
 
 size_t owamp_control_client_input_size(const struct owamp_control_client *client)
@@ -138,20 +94,6 @@ const struct owamp_keys *owamp_control_client_keys(const struct owamp_control_cl
 	return client->has_keys ? &client->keys : NULL;
 }
 
-/* Takes size octets and an HMAC if both have arrived: 1, 0 or an error. */
-static int take_message(struct owamp_control_client *client, size_t size)
-{
-	const uint8_t *octets;
-	int error = stream_peek(&client->stream, size + WIRE_HMAC_SIZE, &octets);
-
-	if (error || !octets)
-		return error;
-	error = stream_take(&client->stream, size);
-	if (!error)
-		error = stream_check_hmac(&client->stream);
-	return error ? error : 1;
-}
-
 static int poll_greeting(struct owamp_control_client *client, struct owamp_control_client_event *event)
 {
 	const uint8_t *octets;
@@ -164,7 +106,8 @@ static int poll_greeting(struct owamp_control_client *client, struct owamp_contr
 	if (error)
 		return error;
 	if (client->greeting.modes == 0)
-		return die(client, OWAMP_EREFUSED, "the server does not wish to communicate (modes 0)");
+		return control_client_die(client, OWAMP_EREFUSED,
+					  "the server does not wish to communicate (modes 0)");
 	event->type = OWAMP_CLIENT_GREETING;
 	event->modes = client->greeting.modes;
 	event->pbkdf2_count = client->greeting.count;
@@ -215,7 +158,7 @@ static int poll_accept(struct owamp_control_client *client, struct owamp_control
 	if (result || !octets)
 		return result;
 	wire_accept_decode(octets, &accept);
-	result = take_message(client, WIRE_ACCEPT_SIZE);
+	result = control_client_take_message(client, WIRE_ACCEPT_SIZE);
 	if (result != 1)
 		return result;
 	event->type = OWAMP_CLIENT_ACCEPT_SESSION;
@@ -249,7 +192,7 @@ static int poll_start_ack(struct owamp_control_client *client, struct owamp_cont
 	if (result || !octets)
 		return result;
 	accept = octets[0];
-	result = take_message(client, WIRE_SIMPLE_SIZE);
+	result = control_client_take_message(client, WIRE_SIMPLE_SIZE);
 	if (result != 1)
 		return result;
 	event->type = OWAMP_CLIENT_START_ACK;
@@ -298,146 +241,6 @@ static int poll_stop(struct owamp_control_client *client, struct owamp_control_c
 	return 1;
 }
 
-static int poll_fetch_ack(struct owamp_control_client *client, struct owamp_control_client_event *event)
-{
-	struct wire_fetch_ack *ack = &client->fetch_ack;
-	const uint8_t *octets;
-	int result;
-
-	result = stream_peek(&client->stream, WIRE_SIMPLE_SIZE, &octets);
-	if (result || !octets)
-		return result;
-	wire_fetch_ack_decode(octets, ack);
-	result = take_message(client, WIRE_SIMPLE_SIZE);
-	if (result != 1)
-		return result;
-	/* All but Accept is to be ignored if that is not 0 (section 3.9). */
-	if (ack->accept != OWAMP_ACCEPT_OK)
-		*ack = (struct wire_fetch_ack){.accept = ack->accept};
-	if (ack->skip_count > client->config.skips_max) {
-		client->reason = "Fetch-Ack with too many skip ranges";
-		return OWAMP_EPROTO;
-	}
-	event->type = OWAMP_CLIENT_FETCH_ACK;
-	event->accept = ack->accept;
-	event->finished = ack->finished;
-	event->next_seq = ack->next_seq;
-	event->skip_total = ack->skip_count;
-	event->record_total = ack->record_count;
-	client->records_left = ack->record_count;
-	client->state = ack->accept == OWAMP_ACCEPT_OK ? STATE_FETCH_REQUEST : STATE_READY;
-	return 1;
-}
-
-static int poll_fetch_request(struct owamp_control_client *client)
-{
-	const uint8_t *octets;
-	int result;
-
-	result = stream_peek(&client->stream, WIRE_REQUEST_SIZE, &octets);
-	if (result || !octets)
-		return result;
-	free(client->request.slots);
-	wire_request_decode(octets, &client->request);
-	result = take_message(client, WIRE_REQUEST_SIZE);
-	if (result != 1)
-		return result;
-	if (client->request.slot_count > client->config.slots_max) {
-		client->reason = "fetched session has too many schedule slots";
-		return OWAMP_EPROTO;
-	}
-	client->state = STATE_FETCH_SLOTS;
-	return 1;
-}
-
-static int poll_fetch_slots(struct owamp_control_client *client, struct owamp_control_client_event *event)
-{
-	struct owamp_request *request = &client->request;
-	size_t size = (size_t)request->slot_count * WIRE_SLOT_SIZE;
-	const uint8_t *octets;
-	int result;
-
-	result = stream_peek(&client->stream, size + WIRE_HMAC_SIZE, &octets);
-	if (result || !octets)
-		return result;
-	request->slots = calloc((size_t)request->slot_count + 1, sizeof *request->slots);
-	if (!request->slots)
-		return OWAMP_ENOMEM;
-	for (uint32_t i = 0; i < request->slot_count; i++)
-		wire_slot_decode(octets + i * WIRE_SLOT_SIZE, &request->slots[i]);
-	result = take_message(client, size);
-	if (result != 1)
-		return result;
-	event->type = OWAMP_CLIENT_FETCH_REQUEST;
-	event->request = request;
-	client->state = STATE_FETCH_SKIPS;
-	return 1;
-}
-
-static int poll_fetch_skips(struct owamp_control_client *client, struct owamp_control_client_event *event)
-{
-	uint32_t count = client->fetch_ack.skip_count;
-	size_t size = wire_padded((size_t)count * WIRE_SKIP_SIZE);
-	const uint8_t *octets;
-	int result;
-
-	result = stream_peek(&client->stream, size + WIRE_HMAC_SIZE, &octets);
-	if (result || !octets)
-		return result;
-	free(client->skips);
-	client->skips = calloc((size_t)count + 1, sizeof *client->skips);
-	if (!client->skips)
-		return OWAMP_ENOMEM;
-	if (wire_skips_decode(octets, count, client->skips)) {
-		client->reason = "fetched skip ranges overlap or are out of order";
-		return OWAMP_EPROTO;
-	}
-	result = take_message(client, size);
-	if (result != 1)
-		return result;
-	event->type = OWAMP_CLIENT_FETCH_SKIPS;
-	event->skips = client->skips;
-	event->skip_count = count;
-	client->state = STATE_FETCH_RECORDS;
-	return 1;
-}
-
-static int poll_fetch_records(struct owamp_control_client *client, struct owamp_control_client_event *event)
-{
-	uint32_t count = client->records_left;
-	const uint8_t *octets;
-	int result;
-
-	if (count == 0) {
-		result = take_message(client, 0);
-		if (result != 1)
-			return result;
-		event->type = OWAMP_CLIENT_FETCH_DONE;
-		client->state = STATE_READY;
-		return 1;
-	}
-	if (count > RECORDS_AT_ONCE)
-		count = RECORDS_AT_ONCE;
-	/* The last records are padded; before that RECORDS_AT_ONCE are whole blocks. */
-	result = stream_peek(&client->stream, wire_padded((size_t)count * OWAMP_RECORD_SIZE), &octets);
-	if (result || !octets)
-		return result;
-	if (!client->records)
-		client->records = calloc(RECORDS_AT_ONCE, sizeof *client->records);
-	if (!client->records)
-		return OWAMP_ENOMEM;
-	for (uint32_t i = 0; i < count; i++)
-		owamp_record_decode(octets + (size_t)i * OWAMP_RECORD_SIZE, &client->records[i]);
-	result = stream_take(&client->stream, wire_padded((size_t)count * OWAMP_RECORD_SIZE));
-	if (result)
-		return result;
-	client->records_left -= count;
-	event->type = OWAMP_CLIENT_FETCH_RECORDS;
-	event->records = client->records;
-	event->record_count = count;
-	return 1;
-}
-
 static int poll_once(struct owamp_control_client *client, struct owamp_control_client_event *event)
 {
 	switch (client->state) {
@@ -451,20 +254,11 @@ static int poll_once(struct owamp_control_client *client, struct owamp_control_c
 		return client->open_first ? poll_accept(client, event) : poll_stop(client, event);
 	case STATE_START_ACK:
 		return poll_start_ack(client, event);
-	case STATE_FETCH_ACK:
-		return poll_fetch_ack(client, event);
-	case STATE_FETCH_REQUEST:
-		return poll_fetch_request(client);
-	case STATE_FETCH_SLOTS:
-		return poll_fetch_slots(client, event);
-	case STATE_FETCH_SKIPS:
-		return poll_fetch_skips(client, event);
-	case STATE_FETCH_RECORDS:
-		return poll_fetch_records(client, event);
 	case STATE_DEAD:
-		break;
+		return client->error;
+	default:
+		return control_client_poll_fetch(client, event);
 	}
-	return client->error;
 }
 
 int owamp_control_client_poll(struct owamp_control_client *client, struct owamp_control_client_event *event)
@@ -476,7 +270,7 @@ int owamp_control_client_poll(struct owamp_control_client *client, struct owamp_
 		result = poll_once(client, event);
 	} while (result == 1 && event->type == 0);
 	if (result < 0 && client->state != STATE_DEAD)
-		return die(client, result, NULL);
+		return control_client_die(client, result, NULL);
 	return result;
 }
 
@@ -504,7 +298,7 @@ int owamp_control_client_setup(struct owamp_control_client *client, uint32_t mod
 		error = crypto_cbc_once(CRYPTO_ENCRYPT, key, token, setup.token, sizeof token);
 		owamp_wipe(token, sizeof token);
 		if (error)
-			return die(client, error, NULL);
+			return control_client_die(client, error, NULL);
 		memcpy(setup.client_iv, client_iv, sizeof setup.client_iv);
 		memcpy(client->client_iv, client_iv, sizeof client->client_iv);
 		client->keys = *keys;
@@ -513,7 +307,7 @@ int owamp_control_client_setup(struct owamp_control_client *client, uint32_t mod
 	wire_setup_encode(&setup, wire);
 	error = stream_write(&client->stream, wire, sizeof wire);
 	client->state = STATE_SERVER_START;
-	return error ? die(client, error, NULL) : 0;
+	return error ? control_client_die(client, error, NULL) : 0;
 }
 
 int owamp_control_client_decline(struct owamp_control_client *client)
@@ -523,7 +317,7 @@ int owamp_control_client_decline(struct owamp_control_client *client)
 	if (client->state != STATE_ANSWER_GREETING)
 		return OWAMP_ESTATE;
 	(void)stream_write(&client->stream, nothing, sizeof nothing);
-	(void)die(client, OWAMP_ECLOSED, NULL);
+	(void)control_client_die(client, OWAMP_ECLOSED, NULL);
 	return 0;
 }
 
@@ -549,7 +343,7 @@ int owamp_control_client_request(struct owamp_control_client *client, const stru
 	*client->open_last = open;
 	client->open_last = &open->next;
 	error = stream_write_request(&client->stream, request);
-	return error ? die(client, error, NULL) : 0;
+	return error ? control_client_die(client, error, NULL) : 0;
 }
 
 static int write_message(struct owamp_control_client *client, const uint8_t *wire, size_t size)
@@ -558,7 +352,7 @@ static int write_message(struct owamp_control_client *client, const uint8_t *wir
 
 	if (!error)
 		error = stream_write_hmac(&client->stream);
-	return error ? die(client, error, NULL) : 0;
+	return error ? control_client_die(client, error, NULL) : 0;
 }
 
 int owamp_control_client_start(struct owamp_control_client *client)
@@ -580,7 +374,7 @@ int owamp_control_client_stop(struct owamp_control_client *client, uint8_t accep
 		return OWAMP_ESTATE;
 	error = stop_write(&client->stream, &client->sessions, accept, sessions, session_count);
 	if (error)
-		return error == OWAMP_EINVAL ? error : die(client, error, NULL);
+		return error == OWAMP_EINVAL ? error : control_client_die(client, error, NULL);
 	client->stop_sent = true;
 	end_round(client);
 	return 0;
