@@ -23,6 +23,9 @@
 /* Sessions that were accepted and not started hold sockets and limits. */
 #define START_TIMEOUT_NS INT64_C(60000000000)
 
+/* For a fetching client to take any more of the data. */
+#define FETCH_TIMEOUT_NS INT64_C(60000000000)
+
 /* For a peer to take the last of the output. */
 #define CLOSE_TIMEOUT_NS INT64_C(5000000000)
 
@@ -117,6 +120,8 @@ static bool send_output(struct connection *connection)
 		if (sent < 0)
 			return errno == EAGAIN || errno == EINTR;
 		owamp_control_server_sent(connection->control, (size_t)sent);
+		if (connection->fetching)
+			connection_wait(connection);
 	}
 }
 
@@ -190,6 +195,8 @@ static void timer_expired(struct owamp_timer *timer)
 				"no complete Set-Up-Response within handshake_timeout");
 	else if (connection->stop_sent && !connection->stop_received)
 		connection_drop(connection, LOG_NOTICE, "no Stop-Sessions in answer to ours");
+	else if (connection->fetching)
+		connection_drop(connection, LOG_NOTICE, "the client does not take the data it fetches");
 	else if (owamp_control_server_input_size(connection->control) > 0)
 		connection_drop(connection, LOG_NOTICE, "an incomplete message, and no more of it in time");
 	else if (session_any_new(connection))
@@ -204,10 +211,14 @@ void connection_wait(struct connection *connection)
 	int64_t wait;
 
 	/* A message that has begun gets one time limit, however its octets trickle in. */
-	if (!connection->established || (connection->stop_sent && !connection->stop_received) ||
-	    owamp_control_server_input_size(connection->control) > 0)
+	if (connection->fetching)
+		wait = FETCH_TIMEOUT_NS;
+	else if (connection->fetch_waiting)
+		wait = 0; /* for us: the settle timer runs */
+	else if (!connection->established || (connection->stop_sent && !connection->stop_received) ||
+		 owamp_control_server_input_size(connection->control) > 0)
 		wait = config->handshake_timeout_ns;
-	else if (owamp_control_server_active(connection->control) || connection->fetching)
+	else if (owamp_control_server_active(connection->control))
 		wait = 0;
 	else if (session_any_new(connection))
 		wait = START_TIMEOUT_NS;

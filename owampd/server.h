@@ -4,7 +4,8 @@
  *	main.c        start, signals, reload, end
  *	server.c      listening, limits on connections, retention
  *	connection.c  one control connection: octets, set-up, dispatch
- *	session.c     one test session: request, start, stop, settle
+ *	session.c     one test session: checks, limits, socket, storage
+ *	session_run.c its start, stop and results
  *	fetch.c       Fetch-Session
  */
 #ifndef OWAMPD_SERVER_H
@@ -127,12 +128,22 @@ void connection_flush(struct connection *connection);
 /* A new wait for the peer begins, of the kind that fits the connection's state. */
 void connection_wait(struct connection *connection);
 
+static inline const struct sockaddr *session_address(const struct sockaddr_storage *storage)
+{
+	return (const struct sockaddr *)storage;
+}
+
 /* session.c */
 void session_request(struct connection *connection, const struct owamp_request *request);
+void session_free(struct session *session);
+
+/* session_run.c */
 void session_start_all(struct connection *connection);
 /* Sessions were accepted and not started. */
 bool session_any_new(const struct connection *connection);
 void session_stop_received(struct connection *connection, const struct owamp_control_server_event *event);
+/* A client that goes on to the next round does not wait for what may still arrive. */
+void session_settle_now(struct connection *connection);
 /* Goes on to stop, settle and fetch when that is possible. */
 void session_settle(struct connection *connection);
 /* The control connection is gone, or the peer broke the rules. */

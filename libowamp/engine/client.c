@@ -24,14 +24,11 @@ static char *copy(const char *text)
 static void step_expired(struct owamp_timer *timer)
 {
 	struct owamp_client *client = timer->context;
-	char reason[128];
 
-	if (!client->connected) {
+	if (client->connected)
+		client_done(client, OWAMP_ETIMEOUT, "no answer in time while waiting for %s", client->step);
+	else
 		client_connect_timed_out(client);
-		return;
-	}
-	snprintf(reason, sizeof reason, "no answer in time while waiting for %s", client->step);
-	client_abandon(client, OWAMP_ETIMEOUT, reason);
 }
 
 static void settle_expired(struct owamp_timer *timer)
@@ -127,6 +124,7 @@ void owamp_client_free(struct owamp_client *client)
 		return;
 	owamp_loop_cancel_timer(client->loop, &client->step_timer);
 	owamp_loop_cancel_timer(client->loop, &client->settle_timer);
+	owamp_loop_unpost(client->loop, &client->done_post);
 	close_connection(client);
 	/* The worker still uses the object: its completion frees it. */
 	if (client->job_running)
@@ -175,26 +173,31 @@ void client_expect_nothing(struct owamp_client *client)
 	owamp_loop_cancel_timer(client->loop, &client->step_timer);
 }
 
+static void call_done(struct owamp_post *post)
+{
+	struct owamp_client *client = post->context;
+
+	client->callbacks.done(client->callbacks.context, client->done_error, client->done_reason);
+}
+
+/* The callback comes from the loop: it may free the client, which callers here still look at. */
 void client_done(struct owamp_client *client, int error, const char *format, ...)
 {
-	char reason[256];
 	va_list arguments;
 
 	if (client->state == OWAMP_CLIENT_DONE)
 		return;
 	va_start(arguments, format);
-	vsnprintf(reason, sizeof reason, format, arguments);
+	vsnprintf(client->done_reason, sizeof client->done_reason, format, arguments);
 	va_end(arguments);
+	client->done_error = error;
 	client_expect_nothing(client);
 	owamp_loop_cancel_timer(client->loop, &client->settle_timer);
 	close_connection(client);
-	/* What was not reached shares the reason of the whole. */
-	for (unsigned i = 0; i < client->item_count; i++) {
-		if (!client->items[i]->settled)
-			client_item_error(client->items[i], error ? error : OWAMP_ECLOSED, "%s", reason);
-	}
+	client_settle_rest(client, error ? error : OWAMP_ECLOSED, client->done_reason);
 	client_state(client, OWAMP_CLIENT_DONE);
-	client->callbacks.done(client->callbacks.context, error, reason);
+	client->done_post = (struct owamp_post){.call = call_done, .context = client};
+	owamp_loop_post(client->loop, &client->done_post);
 }
 
 void client_flush(struct owamp_client *client)
@@ -274,7 +277,7 @@ static bool handle_events(struct owamp_client *client)
 	}
 	client_flush(client);
 	if (result < 0) {
-		client_abandon(client, result, owamp_control_client_reason(client->control));
+		client_done(client, result, "%s", owamp_control_client_reason(client->control));
 		return false;
 	}
 	return true;
@@ -302,11 +305,11 @@ static void connection_ready(struct owamp_watch *watch, uint32_t events)
 		return;
 	}
 	if (size > 0)
-		client_abandon(client, OWAMP_ENOMEM, owamp_error_text(OWAMP_ENOMEM));
+		client_done(client, OWAMP_ENOMEM, "out of memory");
 	else if (size == 0)
-		client_abandon(client, OWAMP_ECLOSED, "the server closed the control connection");
+		client_done(client, OWAMP_ECLOSED, "the server closed the control connection");
 	else
-		client_abandon(client, OWAMP_ESYSTEM, strerror(errno));
+		client_done(client, OWAMP_ESYSTEM, "control connection: %s", strerror(errno));
 }
 
 static struct client_item *add_item(struct owamp_client *client)
@@ -387,7 +390,7 @@ void owamp_client_stop(struct owamp_client *client)
 	if (client->state == OWAMP_CLIENT_MEASURING && !again)
 		client_send_stop(client);
 	else if (client->state != OWAMP_CLIENT_STOPPING || again)
-		client_abandon(client, OWAMP_EPARTIAL, "interrupted");
+		client_done(client, OWAMP_EPARTIAL, "interrupted");
 }
 
 unsigned owamp_client_result_count(const struct owamp_client *client)

@@ -69,6 +69,9 @@ struct owamp_client {
 	struct owamp_watch watch;
 	struct owamp_timer step_timer;
 	struct owamp_timer settle_timer;
+	struct owamp_post done_post;
+	int done_error;
+	char done_reason[256];
 	const char *step; /* what is being waited for, for messages */
 	struct owamp_control_client *control;
 	struct sockaddr_storage local, peer;
@@ -109,7 +112,8 @@ void client_start_ack(struct owamp_client *client, const struct owamp_control_cl
 void client_send_stop(struct owamp_client *client);
 void client_stop_received(struct owamp_client *client, const struct owamp_control_client_event *event);
 void client_settle(struct owamp_client *client);
-void client_abandon(struct owamp_client *client, int error, const char *reason);
+/* Ends what is not settled: keeps what section 3.8 allows without a Stop-Sessions. */
+void client_settle_rest(struct owamp_client *client, int error, const char *reason);
 
 /* client_fetch.c */
 void client_fetch_next(struct owamp_client *client, unsigned from);

@@ -471,28 +471,20 @@ void client_settle(struct owamp_client *client)
 	client_fetch_next(client, 0);
 }
 
-/* The control connection is of no more use: keeps what section 3.8 allows. */
-void client_abandon(struct owamp_client *client, int error, const char *reason)
+void client_settle_rest(struct owamp_client *client, int error, const char *reason)
 {
-	char text[200];
-
-	/* The reason may live in an object that goes away. */
-	snprintf(text, sizeof text, "%s", reason);
 	for (unsigned i = 0; i < client->item_count; i++) {
 		struct client_item *item = client->items[i];
 
-		if (item->pacing)
-			owamp_pacer_stop(item->pacing);
-		if (item->settled || !(item->accepted || item->is_fetch))
+		if (item->settled)
 			continue;
+		item->settled = true;
 		if (item->collecting)
 			settle_receiver(item, NULL);
 		else
 			item->record_count = 0; /* fetched in part: not authenticated */
-		client_item_error(item, error, "%s", text);
+		client_item_error(item, error, "%s", reason);
 		capture_health(item);
 		client_item_check_complete(item);
-		item->settled = true;
 	}
-	client_done(client, error, "%s", text);
 }

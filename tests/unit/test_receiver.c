@@ -380,6 +380,25 @@ static void test_over_the_era_boundary(void **state)
 	fixture_free(fixture);
 }
 
+/* Offsets that saturate must not wrap around into the past: nothing was due yet. */
+static void test_schedule_of_centuries(void **state)
+{
+	(void)state;
+	struct owamp_slot slot = {OWAMP_SLOT_EXPONENTIAL, OWAMP_SPAN_MAX};
+	struct owamp_request request = packet_request(&slot, 1000, OWAMP_SECOND);
+
+	for (uint8_t i = 0; i < 20; i++) {
+		struct fixture *fixture;
+
+		request.sid[15] = i;
+		fixture = fixture_of(OWAMP_MODE_OPEN, &request);
+		expire(fixture, PACKET_START - OWAMP_SECOND);
+		expire(fixture, PACKET_START + OWAMP_SECOND);
+		assert_int_equal(fixture->count, 0);
+		fixture_free(fixture);
+	}
+}
+
 static void test_result_names(void **state)
 {
 	(void)state;
@@ -412,6 +431,7 @@ int main(void)
 		cmocka_unit_test(test_memory_follows_the_window),
 		cmocka_unit_test(test_memory_after_a_pause),
 		cmocka_unit_test(test_over_the_era_boundary),
+		cmocka_unit_test(test_schedule_of_centuries),
 		cmocka_unit_test(test_result_names),
 	};
 

@@ -392,6 +392,27 @@ static void test_exponential_schedule(void **state)
 	owamp_sender_free(sender);
 }
 
+/* Offsets that saturate must not wrap around into the past. */
+static void test_schedule_of_centuries(void **state)
+{
+	(void)state;
+	struct owamp_slot slot = {OWAMP_SLOT_EXPONENTIAL, OWAMP_SPAN_MAX};
+	struct owamp_request request = packet_request(&slot, 1000, OWAMP_SECOND);
+
+	for (uint8_t i = 0; i < 20; i++) {
+		struct owamp_sender *sender;
+		owamp_ntp due;
+
+		request.sid[15] = i;
+		sender = sender_of(OWAMP_MODE_OPEN, &request, true);
+		assert_int_equal(owamp_sender_poll(sender, PACKET_START - OWAMP_SECOND, &due),
+				 OWAMP_SENDER_WAIT);
+		assert_int_equal(owamp_sender_poll(sender, PACKET_START + OWAMP_SECOND, &due),
+				 OWAMP_SENDER_WAIT);
+		owamp_sender_free(sender);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -408,6 +429,7 @@ int main(void)
 		cmocka_unit_test(test_all_too_late),
 		cmocka_unit_test(test_start_before_the_era_ends),
 		cmocka_unit_test(test_exponential_schedule),
+		cmocka_unit_test(test_schedule_of_centuries),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

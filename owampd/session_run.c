@@ -1,0 +1,423 @@
+/* Test sessions from Start-Sessions to their final results. */
+#include "server.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <owamp/crypto.h>
+#include <owamp/error.h>
+
+#include "log.h"
+
+/* How long a receiver may go on after a Stop-Sessions, beyond its Timeout. */
+#define SETTLE_NS INT64_C(2000000000)
+
+static void sender_complete(struct owamp_timer *timer)
+{
+	struct session *session = timer->context;
+
+	session->complete = true;
+	session_settle(session->connection);
+}
+
+static void sender_finished(void *context)
+{
+	struct session *session = context;
+	const struct server *server = session->connection->server;
+	owamp_ntp now = owamp_ntp_from_unix_ns(owamp_real_ns());
+	int64_t wait = owamp_ntp_diff_ns(owamp_pacer_last(session->pacing) + session->request.timeout, now);
+
+	if (wait < 0)
+		wait = 0;
+	session->complete_timer = (struct owamp_timer){.expired = sender_complete, .context = session};
+	(void)owamp_loop_set_timer(server->loop, &session->complete_timer,
+				   owamp_mono_ns() + wait + server->config->end_delay_ns);
+}
+
+static void receiver_finished(void *context)
+{
+	struct session *session = context;
+
+	session->complete = true;
+	session_settle(session->connection);
+}
+
+static void record_sink(void *context, const struct owamp_record *record)
+{
+	store_append(context, record);
+}
+
+static int start_sender(struct session *session)
+{
+	struct connection *connection = session->connection;
+	struct owamp_sender_config config = {
+		.mode = connection->mode,
+		.request = &session->request,
+		.control_keys = owamp_control_server_keys(connection->control),
+	};
+	struct owamp_sender *sender;
+	int error = owamp_random(config.padding_seed, sizeof config.padding_seed);
+
+	if (!error)
+		error = owamp_sender_new(&sender, &config);
+	if (error)
+		return error;
+	error = owamp_pacer_start(owamp_engine_pacer(connection->server->engine), sender, session->fd,
+				  sender_finished, session, &session->pacing);
+	if (error)
+		owamp_sender_free(sender);
+	return error;
+}
+
+static int start_receiver(struct session *session)
+{
+	struct connection *connection = session->connection;
+	const struct owamp_receiver_config config = {
+		.mode = connection->mode,
+		.request = &session->request,
+		.control_keys = owamp_control_server_keys(connection->control),
+	};
+	struct owamp_receiver *receiver;
+	int error = owamp_receiver_new(&receiver, &config, record_sink, session->stored);
+
+	if (error)
+		return error;
+	error = owamp_collector_start(owamp_engine_collector(connection->server->engine), receiver,
+				      session->fd, session_address(&session->peer), receiver_finished,
+				      session, &session->collecting);
+	if (error)
+		owamp_receiver_free(receiver);
+	return error;
+}
+
+/* Accepted and not yet started. */
+static bool session_is_new(const struct session *session)
+{
+	return !session->pacing && !session->collecting && !session->stop_known && !session->settled;
+}
+
+bool session_any_new(const struct connection *connection)
+{
+	for (const struct session *s = connection->sessions; s; s = s->next) {
+		if (session_is_new(s))
+			return true;
+	}
+	return false;
+}
+
+void session_settle_now(struct connection *connection)
+{
+	if (!connection->started)
+		return;
+	owamp_loop_cancel_timer(connection->server->loop, &connection->settle_timer);
+	session_settle(connection);
+}
+
+void session_start_all(struct connection *connection)
+{
+	unsigned count = 0;
+	int error = 0;
+
+	session_settle_now(connection);
+	for (struct session *s = connection->sessions; s && !error; s = s->next) {
+		if (!session_is_new(s))
+			continue;
+		count++;
+		if (!s->sends)
+			error = start_receiver(s);
+	}
+	/* The client starts when it sees the answer: out with it before our own packets. */
+	if (owamp_control_server_start_ack(connection->control,
+					   error ? OWAMP_ACCEPT_INTERNAL : OWAMP_ACCEPT_OK)) {
+		connection_drop(connection, LOG_ERR, "internal error in Start-Ack");
+		return;
+	}
+	if (error) {
+		connection_drop(connection, LOG_ERR, "starting to receive: %s", owamp_error_text(error));
+		return;
+	}
+	connection->started = true;
+	connection->stop_sent = connection->stop_received = false;
+	connection_flush(connection);
+	if (connection->closed)
+		return;
+	for (struct session *s = connection->sessions; s && !error; s = s->next) {
+		if (session_is_new(s) && s->sends)
+			error = start_sender(s);
+	}
+	if (error) {
+		connection_drop(connection, LOG_ERR, "starting to send: %s", owamp_error_text(error));
+		return;
+	}
+	log_write(LOG_INFO, "%s: %u session%s started", connection->name, count, count == 1 ? "" : "s");
+	session_settle(connection);
+}
+
+/* Stops the senders and says how far they came. */
+static void send_stop(struct connection *connection)
+{
+	struct owamp_stop_session *sessions;
+	size_t count = 0;
+	int error = OWAMP_ENOMEM;
+
+	if (connection->stop_sent)
+		return;
+	for (const struct session *s = connection->sessions; s; s = s->next)
+		count += s->pacing != NULL;
+	sessions = calloc(count + 1, sizeof *sessions);
+	if (sessions) {
+		count = 0;
+		for (struct session *s = connection->sessions; s; s = s->next) {
+			if (!s->pacing)
+				continue;
+			owamp_pacer_stop(s->pacing);
+			owamp_pacer_state(s->pacing, &sessions[count++]);
+		}
+		error = owamp_control_server_stop(connection->control, OWAMP_ACCEPT_OK, sessions, count);
+	}
+	free(sessions);
+	connection->stop_sent = true;
+	if (error)
+		connection_drop(connection, LOG_ERR, "sending Stop-Sessions: %s", owamp_error_text(error));
+	else if (!connection->stop_received)
+		connection_wait(connection);
+}
+
+static struct session *find_receiver(struct connection *connection, const uint8_t sid[OWAMP_SID_SIZE])
+{
+	struct session *session = connection->sessions;
+
+	while (session && (session->sends || memcmp(session->request.sid, sid, OWAMP_SID_SIZE) != 0))
+		session = session->next;
+	return session;
+}
+
+static int keep_stop(struct session *session, const struct owamp_stop_session *stop)
+{
+	session->skips = calloc((size_t)stop->skip_count + 1, sizeof *session->skips);
+	if (!session->skips)
+		return OWAMP_ENOMEM;
+	if (stop->skip_count > 0)
+		memcpy(session->skips, stop->skips, stop->skip_count * sizeof *stop->skips);
+	session->stop = *stop;
+	session->stop.skips = session->skips;
+	session->stop_known = true;
+	return 0;
+}
+
+static void settle_expired(struct owamp_timer *timer)
+{
+	session_settle(timer->context);
+}
+
+static void end_receiver(struct session *session, enum store_outcome outcome,
+			 const struct owamp_stop_session *stop);
+
+void session_stop_received(struct connection *connection, const struct owamp_control_server_event *event)
+{
+	int64_t longest = 0;
+
+	connection->stop_received = true;
+	for (size_t i = 0; i < event->session_count; i++) {
+		struct session *session = find_receiver(connection, event->sessions[i].sid);
+
+		/* The machine has checked that the SIDs are those of our receivers. */
+		if (!session || keep_stop(session, &event->sessions[i])) {
+			connection_drop(connection, LOG_ERR, "out of memory");
+			return;
+		}
+		if (owamp_interval_to_ns(session->request.timeout) > longest)
+			longest = owamp_interval_to_ns(session->request.timeout);
+	}
+	if (event->accept != OWAMP_ACCEPT_OK) {
+		log_write(LOG_NOTICE,
+			  "%s: stopped by the client with a failure (Accept %u): results are invalid",
+			  connection->name, event->accept);
+		for (struct session *s = connection->sessions; s; s = s->next)
+			end_receiver(s, STORE_INVALID, NULL);
+	}
+	send_stop(connection);
+	if (connection->closing || connection->closed)
+		return;
+	connection->settle_timer = (struct owamp_timer){.expired = settle_expired, .context = connection};
+	(void)owamp_loop_set_timer(connection->server->loop, &connection->settle_timer,
+				   owamp_mono_ns() + longest + SETTLE_NS);
+	session_settle(connection);
+}
+
+static void log_receiver(const struct session *session, const struct owamp_receive_health *health,
+			 const char *how)
+{
+	const uint64_t *results = health->counters.results;
+	uint64_t discarded = 0;
+
+	for (int i = OWAMP_RECEIVE_OK + 1; i < OWAMP_RECEIVE_RESULTS; i++)
+		discarded += results[i];
+	log_write(
+		discarded || health->socket_drops || store_dropped(session->stored) ? LOG_WARNING : LOG_INFO,
+		"%s: session %s %s: %llu packets, %llu duplicates, %llu lost, %llu discarded "
+		"(%llu short, %llu hmac, %llu multiplier, %llu sequence, %llu time, %llu schedule, %llu "
+		"late), "
+		"%llu from strangers, %llu dropped at our socket, %llu not stored",
+		session->connection->name, session->sid_text, how,
+		(unsigned long long)(results[OWAMP_RECEIVE_OK] - health->counters.duplicates),
+		(unsigned long long)health->counters.duplicates, (unsigned long long)health->counters.lost,
+		(unsigned long long)discarded, (unsigned long long)results[OWAMP_RECEIVE_SHORT],
+		(unsigned long long)results[OWAMP_RECEIVE_HMAC],
+		(unsigned long long)results[OWAMP_RECEIVE_MULTIPLIER],
+		(unsigned long long)results[OWAMP_RECEIVE_SEQ],
+		(unsigned long long)results[OWAMP_RECEIVE_TIME],
+		(unsigned long long)results[OWAMP_RECEIVE_SCHEDULE],
+		(unsigned long long)results[OWAMP_RECEIVE_LATE], (unsigned long long)health->strangers,
+		(unsigned long long)health->socket_drops, (unsigned long long)store_dropped(session->stored));
+}
+
+/* Ends receiving and gives the results their final form (section 3.8). */
+static void end_receiver(struct session *session, enum store_outcome outcome,
+			 const struct owamp_stop_session *stop)
+{
+	static const char *const how[] = {"running", "finished", "broken off", "invalid"};
+	struct owamp_receive_health health = {.failed = false};
+	bool started = session->collecting != NULL;
+	uint32_t cut = 0;
+
+	if (session->sends || session->settled)
+		return;
+	session->settled = true;
+	if (session->collecting) {
+		int error = owamp_collector_stop(session->collecting, stop, &cut);
+
+		owamp_collector_health(session->collecting, &health);
+		if (error)
+			outcome = STORE_INVALID;
+		owamp_collector_end(session->collecting);
+		session->collecting = NULL;
+	}
+	if (store_finish(session->stored, outcome, stop, cut, owamp_mono_ns()))
+		(void)store_finish(session->stored, STORE_INVALID, NULL, 0, owamp_mono_ns());
+	outcome = store_outcome(session->stored);
+	if (started)
+		log_receiver(session, &health, how[outcome]);
+	policy_settle_storage(session->grant, store_octets(session->stored));
+}
+
+static void log_sender(const struct session *session)
+{
+	struct owamp_send_health health;
+	struct owamp_stop_session state;
+
+	owamp_pacer_state(session->pacing, &state);
+	owamp_pacer_health(session->pacing, &health);
+	log_write(health.send_errors ? LOG_WARNING : LOG_INFO,
+		  "%s: session %s sent: %llu of %u packets, %u skip ranges, late %.1f us on average, %.1f us "
+		  "at most, "
+		  "%llu send errors%s%s",
+		  session->connection->name, session->sid_text, (unsigned long long)health.sent,
+		  session->request.packets, state.skip_count, health.lateness_mean_ns / 1e3,
+		  (double)health.lateness_max_ns / 1e3, (unsigned long long)health.send_errors,
+		  health.send_errors ? ", last: " : "",
+		  health.send_errors ? strerror(health.last_errno) : "");
+}
+
+static bool all_complete(const struct connection *connection)
+{
+	for (const struct session *s = connection->sessions; s; s = s->next) {
+		if ((s->pacing || s->collecting) && !s->complete)
+			return false;
+	}
+	return true;
+}
+
+/* As the client does: a clock that is behind must cost no records. */
+static bool may_still_arrive(const struct session *session)
+{
+	return session->collecting && !session->complete && session->stop_known &&
+	       session->stop.next_seq == session->request.packets &&
+	       session->connection->settle_timer.due.place != 0;
+}
+
+/*
+ * Results of open-mode sessions live as long as the control connection
+ * (section 6.5); a session that never started has none.
+ */
+static void forget_results(struct session *session, bool started)
+{
+	struct connection *connection = session->connection;
+
+	if (!session->stored || (connection->key_id[0] && started))
+		return;
+	store_remove(connection->server->store, session->stored);
+	session->stored = NULL;
+}
+
+static void remove_settled(struct connection *connection)
+{
+	struct session **link = &connection->sessions;
+
+	while (*link) {
+		struct session *session = *link;
+
+		if (!session->settled && !(session->sends && session->pacing)) {
+			link = &session->next;
+			continue;
+		}
+		if (session->sends)
+			log_sender(session);
+		/* In open mode the session stays, for its results; its network share does not. */
+		if (session->stored && !connection->key_id[0]) {
+			policy_release_network(session->grant);
+			if (session->fd >= 0)
+				close(session->fd);
+			session->fd = -1;
+			link = &session->next;
+			continue;
+		}
+		*link = session->next;
+		session_free(session);
+	}
+}
+
+void session_settle(struct connection *connection)
+{
+	if (connection->closed || connection->closing || !connection->started)
+		return;
+	if (!connection->stop_sent && all_complete(connection))
+		send_stop(connection);
+	if (connection->closing || connection->closed)
+		return;
+	if (connection->stop_sent && connection->stop_received) {
+		for (const struct session *s = connection->sessions; s; s = s->next) {
+			if (may_still_arrive(s)) {
+				connection_flush(connection);
+				return;
+			}
+		}
+		owamp_loop_cancel_timer(connection->server->loop, &connection->settle_timer);
+		for (struct session *s = connection->sessions; s; s = s->next)
+			end_receiver(s, STORE_NORMAL, s->stop_known ? &s->stop : NULL);
+		remove_settled(connection);
+		connection->started = connection->stop_sent = connection->stop_received = false;
+		connection_wait(connection);
+		fetch_resume(connection);
+	}
+	connection_flush(connection);
+}
+
+void session_abort_all(struct connection *connection)
+{
+	while (connection->sessions) {
+		struct session *session = connection->sessions;
+		bool started = !session_is_new(session);
+
+		connection->sessions = session->next;
+		if (session->pacing) {
+			owamp_pacer_stop(session->pacing);
+			log_sender(session);
+		}
+		end_receiver(session, STORE_BROKEN, session->stop_known ? &session->stop : NULL);
+		forget_results(session, started);
+		session_free(session);
+	}
+	connection->started = false;
+}
