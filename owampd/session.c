@@ -22,6 +22,7 @@ static const char *check(const struct connection *connection, const struct owamp
 			 uint8_t *accept)
 {
 	size_t base = connection->mode == OWAMP_MODE_OPEN ? OWAMP_PACKET_OPEN : OWAMP_PACKET_SECURE;
+	owamp_ntp now = owamp_ntp_from_unix_ns(owamp_real_ns());
 	owamp_interval turn;
 
 	*accept = OWAMP_ACCEPT_UNSUPPORTED;
@@ -38,6 +39,9 @@ static const char *check(const struct connection *connection, const struct owamp
 		return "no schedule slots, or one of unknown type or length";
 	if (request->timeout > OWAMP_SPAN_MAX)
 		return "Timeout of decades";
+	if (owamp_ntp_diff(request->start, now) > (int64_t)OWAMP_SPAN_MAX ||
+	    owamp_ntp_diff(now, request->start) > (int64_t)OWAMP_SPAN_MAX)
+		return "Start Time is decades away";
 	if (request->padding > OWAMP_PACKET_MAX - base)
 		return "packets would be larger than UDP allows";
 	if (request->conf_sender && owamp_type_p_dscp(request->type_p) < 0)
@@ -141,7 +145,7 @@ static int open_socket(struct session *session, char *reason, size_t reason_size
 	struct connection *connection = session->connection;
 	const struct config *server_config = connection->server->config;
 	struct owamp_request *request = &session->request;
-	struct sockaddr_storage local;
+	struct sockaddr_storage local = {.ss_family = AF_UNSPEC};
 	struct owamp_test_socket_config config = {
 		.local = session_address(&local),
 		.port_low = server_config->test_port_low,

@@ -237,6 +237,19 @@ static void expire(struct owamp_collector_session *session)
 	(void)heap_set(&collector->heap, &session->due, mono + wait);
 }
 
+/* The end: nothing that is due stays undeclared. */
+static void expire_all(struct owamp_collector_session *session)
+{
+	owamp_ntp now = owamp_ntp_from_unix_ns(owamp_real_ns());
+	uint32_t rounds = 0;
+
+	do {
+		expire(session);
+	} while (!session->failed && !owamp_receiver_complete(session->receiver) &&
+		 ++rounds < UINT32_MAX / 10000 &&
+		 owamp_ntp_diff(now, owamp_receiver_deadline(session->receiver)) > 0);
+}
+
 static void free_ended(struct owamp_collector *collector)
 {
 	while (collector->ended) {
@@ -428,7 +441,7 @@ int owamp_collector_stop(struct owamp_collector_session *session, const struct o
 
 	lock(session->collector);
 	if (!session->stopped && !session->failed)
-		expire(session);
+		expire_all(session);
 	stop_receiving(session);
 	if (session->failed)
 		error = OWAMP_ENOMEM;

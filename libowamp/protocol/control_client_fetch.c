@@ -25,7 +25,7 @@ static int poll_ack(struct owamp_control_client *client, struct owamp_control_cl
 		*ack = (struct wire_fetch_ack){.accept = ack->accept};
 	if (ack->skip_count > client->config.skips_max) {
 		client->reason = "Fetch-Ack with too many skip ranges";
-		return OWAMP_EPROTO;
+		return OWAMP_ELIMIT;
 	}
 	event->type = OWAMP_CLIENT_FETCH_ACK;
 	event->accept = ack->accept;
@@ -53,7 +53,7 @@ static int poll_request(struct owamp_control_client *client)
 		return result;
 	if (client->request.slot_count > client->config.slots_max) {
 		client->reason = "fetched session has too many schedule slots";
-		return OWAMP_EPROTO;
+		return OWAMP_ELIMIT;
 	}
 	client->state = STATE_FETCH_SLOTS;
 	return 1;

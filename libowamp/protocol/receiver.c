@@ -10,6 +10,9 @@
 
 #define WINDOW_MIN 16
 
+/* Packets in one call: a session that begins in the past must not hold its caller up. */
+#define EXPIRE_AT_ONCE 10000
+
 /* The highest bit of a window entry; offsets are below 2^63. */
 #define ARRIVED (UINT64_C(1) << 63)
 
@@ -163,6 +166,7 @@ static int reach(struct owamp_receiver *receiver, uint32_t seq, owamp_ntp receiv
 /* Is the packet one to be recorded? The order tells the most about what is wrong. */
 static int judge(struct owamp_receiver *receiver, const struct test_packet *packet, owamp_ntp receive_time)
 {
+	owamp_ntp scheduled;
 	int reached;
 
 	if (!owamp_error_estimate_valid(packet->error_estimate))
@@ -178,9 +182,14 @@ static int judge(struct owamp_receiver *receiver, const struct test_packet *pack
 	reached = reach(receiver, packet->seq, receive_time);
 	if (reached < 0)
 		return reached;
-	if (!reached ||
-	    distance(packet->time, receiver->start + offset(receiver, packet->seq)) > receiver->timeout)
+	if (!reached)
 		return OWAMP_RECEIVE_SCHEDULE;
+	scheduled = receiver->start + offset(receiver, packet->seq);
+	if (distance(packet->time, scheduled) > receiver->timeout)
+		return OWAMP_RECEIVE_SCHEDULE;
+	/* Lost, whether expire() has said so yet or not. */
+	if (owamp_ntp_diff(receive_time, scheduled + receiver->timeout) > 0)
+		return OWAMP_RECEIVE_LATE;
 	return OWAMP_RECEIVE_OK;
 }
 
@@ -227,7 +236,7 @@ int owamp_receiver_packet(struct owamp_receiver *receiver, const uint8_t *packet
 
 int owamp_receiver_expire(struct owamp_receiver *receiver, owamp_ntp now, uint16_t error_estimate)
 {
-	while (receiver->tail < receiver->packets) {
+	for (int i = 0; i < EXPIRE_AT_ONCE && receiver->tail < receiver->packets; i++) {
 		owamp_ntp scheduled;
 
 		if (receiver->tail == receiver->head) {

@@ -108,7 +108,7 @@ static bool slot_valid(const struct owamp_slot *slot)
 
 static owamp_interval add_saturating(owamp_interval a, owamp_interval b)
 {
-	return b > OWAMP_INTERVAL_MAX - a ? OWAMP_INTERVAL_MAX : a + b;
+	return b > OWAMP_SPAN_MAX - a ? OWAMP_SPAN_MAX : a + b;
 }
 
 int owamp_schedule_turn(const struct owamp_slot *slots, size_t slot_count, owamp_interval *turn)
@@ -185,7 +185,7 @@ owamp_interval owamp_schedule_next(struct owamp_schedule *schedule)
 		unsigned __int128 product =
 			(unsigned __int128)owamp_exponential_next(schedule->generator) * wait >> 32;
 
-		wait = product > OWAMP_INTERVAL_MAX ? OWAMP_INTERVAL_MAX : (owamp_interval)product;
+		wait = product > OWAMP_SPAN_MAX ? OWAMP_SPAN_MAX : (owamp_interval)product;
 	}
 	schedule->offset = add_saturating(schedule->offset, wait);
 	if (++schedule->next == schedule->slot_count)

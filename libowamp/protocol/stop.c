@@ -47,6 +47,12 @@ bool stop_list_has(const struct stop_list *list, const uint8_t sid[OWAMP_SID_SIZ
 	return find(list, sid) != NULL;
 }
 
+static void forget_seen(const struct stop_list *list)
+{
+	for (size_t i = 0; i < list->count; i++)
+		list->entries[i].seen = false;
+}
+
 static size_t list_count(const struct stop_list *list, bool peer_sends)
 {
 	size_t count = 0;
@@ -83,7 +89,7 @@ static int measure(struct stream *stream, uint32_t session_count, uint32_t skips
 		skips = get_u32(octets + end + 20);
 		if (skips > skips_max - *skip_total) {
 			*reason = "Stop-Sessions with too many skip ranges";
-			return OWAMP_EPROTO;
+			return OWAMP_ELIMIT;
 		}
 		*skip_total += skips;
 		end += wire_padded(WIRE_STOP_SESSION_SIZE + (size_t)skips * WIRE_SKIP_SIZE);
@@ -126,8 +132,7 @@ static int decode(const uint8_t *octets, const struct stop_list *list, struct st
 {
 	struct owamp_skip_range *skips = message->skips;
 
-	for (size_t i = 0; i < list->count; i++)
-		list->entries[i].seen = false;
+	forget_seen(list);
 	message->accept = octets[1];
 	octets += WIRE_SIMPLE_SIZE;
 	for (size_t i = 0; i < message->session_count; i++) {
@@ -213,11 +218,13 @@ int stop_write(struct stream *stream, struct stop_list *list, uint8_t accept,
 
 	if (session_count != list_count(list, false))
 		return OWAMP_EINVAL;
+	forget_seen(list);
 	for (size_t i = 0; i < session_count; i++) {
-		const struct stop_entry *entry = find(list, sessions[i].sid);
+		struct stop_entry *entry = find(list, sessions[i].sid);
 
-		if (!entry || entry->peer_sends)
+		if (!entry || entry->peer_sends || entry->seen)
 			return OWAMP_EINVAL;
+		entry->seen = true;
 	}
 	put_u32(header + 4, (uint32_t)session_count);
 	error = stream_write(stream, header, sizeof header);

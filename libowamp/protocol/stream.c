@@ -204,7 +204,7 @@ int stream_write_hmac(struct stream *stream)
 const uint8_t *stream_output(const struct stream *stream, size_t *size)
 {
 	*size = stream->out_ready - stream->out_start;
-	return stream->out + stream->out_start;
+	return *size > 0 ? stream->out + stream->out_start : NULL;
 }
 
 void stream_sent(struct stream *stream, size_t size)

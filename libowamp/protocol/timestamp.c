@@ -2,14 +2,9 @@
 
 #define NS_PER_SECOND 1000000000
 #define NTP_TO_UNIX   2208988800U /* seconds from 1900 to 1970 */
+#define ERA_NS        (INT64_C(4294967296) * NS_PER_SECOND)
 
 typedef unsigned __int128 wide;
-
-/* ns to 2^-32 s, rounded to nearest; ns < 2^63. */
-static uint64_t fraction_from_ns(uint64_t ns)
-{
-	return (uint64_t)((((wide)ns << 32) + NS_PER_SECOND / 2) / NS_PER_SECOND);
-}
 
 owamp_ntp owamp_ntp_from_unix_ns(int64_t unix_ns)
 {
@@ -21,12 +16,18 @@ owamp_ntp owamp_ntp_from_unix_ns(int64_t unix_ns)
 		seconds--;
 	}
 	/* A fraction that rounds up to a whole second carries into the seconds. */
-	return ((uint64_t)(seconds + NTP_TO_UNIX) << 32) + fraction_from_ns((uint64_t)ns);
+	return ((uint64_t)(seconds + NTP_TO_UNIX) << 32) + owamp_interval_from_ns((uint64_t)ns);
 }
 
 int64_t owamp_ntp_to_unix_ns(owamp_ntp time, int64_t near_unix_ns)
 {
-	return near_unix_ns + owamp_ntp_diff_ns(time, owamp_ntp_from_unix_ns(near_unix_ns));
+	/* In era 0; then as many eras on as bring it nearest. */
+	int64_t unix_ns = ((int64_t)(time >> 32) - NTP_TO_UNIX) * NS_PER_SECOND +
+			  owamp_interval_to_ns(time & UINT32_MAX);
+	int64_t apart = near_unix_ns / 2 - unix_ns / 2; /* halved: it always fits */
+	int64_t eras = (apart + (apart < 0 ? -ERA_NS / 4 : ERA_NS / 4)) / (ERA_NS / 2);
+
+	return unix_ns + eras * ERA_NS;
 }
 
 int64_t owamp_ntp_diff(owamp_ntp later, owamp_ntp earlier)
@@ -46,9 +47,9 @@ int64_t owamp_ntp_diff_ns(owamp_ntp later, owamp_ntp earlier)
 
 owamp_interval owamp_interval_from_ns(uint64_t ns)
 {
-	if (ns > (uint64_t)INT32_MAX * NS_PER_SECOND)
-		return OWAMP_INTERVAL_MAX;
-	return fraction_from_ns(ns);
+	wide interval = (((wide)ns << 32) + NS_PER_SECOND / 2) / NS_PER_SECOND;
+
+	return interval > OWAMP_INTERVAL_MAX ? OWAMP_INTERVAL_MAX : (owamp_interval)interval;
 }
 
 int64_t owamp_interval_to_ns(owamp_interval interval)
@@ -75,11 +76,8 @@ uint16_t owamp_error_estimate(uint64_t bound_ns, bool synchronized)
 int64_t owamp_error_estimate_ns(uint16_t estimate)
 {
 	wide units = (wide)(estimate & 0xffU) << (estimate >> 8 & 0x3fU);
-	wide ns;
+	wide ns = (units * NS_PER_SECOND + UINT32_MAX) >> 32;
 
-	if (units >> 64)
-		return INT64_MAX;
-	ns = (units * NS_PER_SECOND + UINT32_MAX) >> 32;
 	return ns > INT64_MAX ? INT64_MAX : (int64_t)ns;
 }
 

@@ -122,6 +122,20 @@ static void test_sid_of_the_request(void **state)
 	finish(wire, client);
 }
 
+/* The server runs both ends: only it accounts for the session. */
+static void test_both_ends_at_the_server(void **state)
+{
+	(void)state;
+	struct wire *wire = wire_new(OWAMP_MODE_OPEN);
+	struct owamp_control_client *client = machine_client(wire);
+
+	machine_client_accept(wire, client, true, true, machine_sids[0]);
+	machine_client_start(wire, client);
+	stop_and_check(wire, client, NULL, 0);
+	put_stop_and_take(wire, client, (struct owamp_stop_session[]){stopped(0, 1, NULL, 0)}, 1);
+	finish(wire, client);
+}
+
 static void test_several_requests_at_once(void **state)
 {
 	(void)state;
@@ -195,6 +209,7 @@ static void test_start_refused(void **state)
 	wire_put_start_ack(wire, 5);
 	machine_client_send(wire, client);
 	assert_int_equal(machine_client_event(client, OWAMP_CLIENT_START_ACK).accept, 5);
+	assert_int_equal(owamp_control_client_stop(client, 0, NULL, 0), OWAMP_ESTATE);
 	owamp_control_client_free(client);
 	wire_free(wire);
 }
@@ -326,6 +341,7 @@ int main(void)
 		cmocka_unit_test(test_several_rounds),
 		cmocka_unit_test(test_sid_of_the_answer),
 		cmocka_unit_test(test_sid_of_the_request),
+		cmocka_unit_test(test_both_ends_at_the_server),
 		cmocka_unit_test(test_several_requests_at_once),
 		cmocka_unit_test(test_unknown_accept_values),
 		cmocka_unit_test(test_start_refused),

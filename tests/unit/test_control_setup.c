@@ -156,15 +156,21 @@ static void test_server_wrong_passphrase(void **state)
 	}
 }
 
+/* The Token of a client that saw another challenge, by one bit in any octet. */
 static void test_server_another_challenge(void **state)
 {
 	(void)state;
-	for (size_t at = 84; at < 100; at++) {
+	for (size_t at = 0; at < 16; at++) {
 		struct wire *wire = wire_new(OWAMP_MODE_AUTHENTICATED);
 		struct owamp_control_server *server = greeted(wire, OWAMP_MODE_MASK);
+		uint8_t *token = wire->out + 84;
+		uint8_t iv[16] = {0};
 
 		wire_put_setup(wire, OWAMP_MODE_AUTHENTICATED, "alice", 5);
-		wire->out[at] ^= 0x80;
+		ref_aes_cbc_decrypt(wire_key, iv, token, 64);
+		token[at] ^= 1;
+		memset(iv, 0, 16);
+		ref_aes_cbc_encrypt(wire_key, iv, token, 64);
 		machine_server_send(wire, server);
 		machine_server_event(server, OWAMP_SERVER_SETUP);
 		assert_int_equal(owamp_control_server_authenticate(server, wire_key), OWAMP_EAUTH);
@@ -192,6 +198,36 @@ static void test_server_caller_refuses(void **state)
 		wire_seal(wire);
 		owamp_control_server_input(server, wire->out, wire->out_size);
 		assert_true(owamp_control_server_poll(server, &event) <= 0);
+		owamp_control_server_free(server);
+		wire_free(wire);
+	}
+}
+
+/* A client that knows its keys need not wait for Server-Start to send commands. */
+static void test_server_commands_in_the_same_segment(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < 3; i++) {
+		struct wire *wire = wire_new(modes[i]);
+		struct owamp_control_server *server = greeted(wire, OWAMP_MODE_MASK);
+		struct owamp_request request = machine_request(true, false, machine_sids[0]);
+
+		wire_put_setup(wire, modes[i], "alice", 5);
+		wire_seal(wire);
+		wire->encrypting = modes[i] != OWAMP_MODE_OPEN;
+		memcpy(wire->write_iv, wire_client_iv, 16);
+		wire_put_request(wire, &request);
+		wire_put_fetch(wire, machine_sids[0], 1, 2);
+		machine_server_send(wire, server);
+		machine_server_event(server, OWAMP_SERVER_SETUP);
+		machine_server_assert_idle(server);
+		if (modes[i] == OWAMP_MODE_OPEN)
+			assert_int_equal(owamp_control_server_accept(server), 0);
+		else
+			assert_int_equal(owamp_control_server_authenticate(server, wire_key), 0);
+		machine_assert_request(machine_server_event(server, OWAMP_SERVER_REQUEST).request, &request);
+		assert_int_equal(owamp_control_server_accept_session(server, 1, 0, machine_sids[0]), 0);
+		assert_int_equal(machine_server_event(server, OWAMP_SERVER_FETCH).end_seq, 2);
 		owamp_control_server_free(server);
 		wire_free(wire);
 	}
@@ -315,6 +351,7 @@ int main(void)
 		cmocka_unit_test(test_server_wrong_passphrase),
 		cmocka_unit_test(test_server_another_challenge),
 		cmocka_unit_test(test_server_caller_refuses),
+		cmocka_unit_test(test_server_commands_in_the_same_segment),
 		cmocka_unit_test(test_server_answers_fit_the_mode),
 		cmocka_unit_test(test_server_good_key_ids),
 		cmocka_unit_test(test_server_bad_key_ids),

@@ -178,6 +178,19 @@ static void test_send_time_against_the_schedule(void **state)
 	fixture_free(fixture);
 }
 
+/* Stamped a Timeout after now and scheduled a Timeout after that: the farthest that counts. */
+static void test_two_timeouts_ahead(void **state)
+{
+	(void)state;
+	struct fixture *fixture = fixture_new(OWAMP_MODE_OPEN, 99);
+
+	assert_int_equal(arrives(fixture, 50, due_of(50) - TIMEOUT, due_of(50) - 2 * TIMEOUT),
+			 OWAMP_RECEIVE_OK);
+	assert_int_equal(arrives(fixture, 52, due_of(52) - TIMEOUT - 1, due_of(52) - 2 * TIMEOUT),
+			 OWAMP_RECEIVE_SCHEDULE);
+	fixture_free(fixture);
+}
+
 /* In open mode anybody can claim a number far ahead: it costs neither time nor memory. */
 static void test_numbers_far_ahead(void **state)
 {
@@ -421,6 +434,7 @@ int main(void)
 		cmocka_unit_test(test_sequence_number_outside),
 		cmocka_unit_test(test_send_time_against_the_clock),
 		cmocka_unit_test(test_send_time_against_the_schedule),
+		cmocka_unit_test(test_two_timeouts_ahead),
 		cmocka_unit_test(test_numbers_far_ahead),
 		cmocka_unit_test(test_duplicates),
 		cmocka_unit_test(test_lost_at_the_right_moment),

@@ -202,6 +202,11 @@ static void test_saturation(void **state)
 		ref_hex(vectors[v].sid, sid, 16);
 		assert_replayed(wide, 1, sid, 300);
 	}
+	/* Of 500 first deviates some are above 4. */
+	for (uint32_t i = 0; i < 500; i++) {
+		ref_put(sid, i, 4);
+		assert_replayed(wide, 1, sid, 2);
+	}
 	assert_int_equal(owamp_schedule_new(&schedule, fixed, 1, sid), 0);
 	assert_true(owamp_schedule_next(schedule) == (uint64_t)1 << 62);
 	for (int i = 0; i < 10; i++)

@@ -62,7 +62,9 @@ OWAMP_API int owamp_receiver_packet(struct owamp_receiver *receiver, const uint8
 
 /*
  * Declares lost what was due more than Timeout before now. Packets that had
- * been received by now must have been passed in already.
+ * been received by now must have been passed in already. One call looks at a
+ * bounded number of packets: if owamp_receiver_deadline() is still before now
+ * and the session is not complete, call again.
  */
 OWAMP_API int owamp_receiver_expire(struct owamp_receiver *receiver, owamp_ntp now, uint16_t error_estimate);
 

@@ -30,13 +30,13 @@ OWAMP_API void owamp_schedule_free(struct owamp_schedule *schedule);
 
 /*
  * The offset of the next packet from Start Time; never smaller than the one
- * before. Saturates at OWAMP_INTERVAL_MAX.
+ * before. Saturates at OWAMP_SPAN_MAX.
  */
 OWAMP_API owamp_interval owamp_schedule_next(struct owamp_schedule *schedule);
 
 /*
  * The mean time of one turn through the slots (the sum of their parameters,
- * saturating at OWAMP_INTERVAL_MAX): slot_count packets leave in it. 0 means
+ * saturating at OWAMP_SPAN_MAX): slot_count packets leave in it. 0 means
  * an infinite rate. Returns OWAMP_EINVAL as owamp_schedule_new() does.
  */
 OWAMP_API int owamp_schedule_turn(const struct owamp_slot *slots, size_t slot_count, owamp_interval *turn);

@@ -26,8 +26,11 @@
 /* The largest UDP payload over IPv4; padding may not go beyond it. */
 #define OWAMP_PACKET_MAX 65507
 
-/* A schedule or a Timeout may not span more than this: about 34 years. */
-#define OWAMP_SPAN_MAX ((owamp_interval)1 << 62)
+/*
+ * Slot parameters, schedule offsets and Timeouts go up to this, about 17 years:
+ * differences of wrapping timestamps stay unambiguous.
+ */
+#define OWAMP_SPAN_MAX ((owamp_interval)1 << 61)
 
 /* OWAMP-Modes, RFC 7718 section 3.2.4. */
 enum owamp_mode {

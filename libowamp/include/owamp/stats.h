@@ -2,7 +2,7 @@
  * Statistics of one session's records: RFC 7679 (delay), 7680 (loss), 5560
  * (duplication), 4737 (reordering), 3393 (delay variation).
  *
- * Exact: all delays are kept (8 octets each) and sorted once at the end; a
+ * Exact: all records are kept (40 octets each) and sorted once at the end; a
  * percentile is the smallest delay that at least that share of the received
  * packets does not exceed (RFC 2330 section 11.3), so min <= any <= max. Only
  * the first arrival of a sequence number counts for delay and reordering.
