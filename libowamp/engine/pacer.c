@@ -1,15 +1,12 @@
 #include <owamp/pacer.h>
 
 #include <errno.h>
-#include <poll.h>
 #include <pthread.h>
 #include <sched.h>
 #include <stdatomic.h>
 #include <stdlib.h>
-#include <sys/eventfd.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
-#include <unistd.h>
 
 #include <owamp/engine.h>
 #include <owamp/error.h>
@@ -29,8 +26,8 @@ struct owamp_pacer {
 	const struct owamp_clock *clock;
 	pthread_t thread;
 	pthread_mutex_t lock;
-	atomic_uint waiting; /* threads that want the lock: a busy pacer makes way */
-	int wake;
+	atomic_uint waiting;   /* threads that want the lock: a busy pacer makes way */
+	pthread_cond_t change; /* a session was added, or the end */
 	struct heap heap;
 	bool quit;
 };
@@ -62,15 +59,6 @@ static void lock(struct owamp_pacer *pacer)
 static void unlock(struct owamp_pacer *pacer)
 {
 	pthread_mutex_unlock(&pacer->lock);
-}
-
-static void wake(struct owamp_pacer *pacer)
-{
-	const uint64_t one = 1;
-
-	/* Fails only at the counter's maximum, and then the thread wakes anyway. */
-	if (write(pacer->wake, &one, sizeof one) < 0)
-		return;
 }
 
 static void call_finished(struct owamp_post *post)
@@ -183,23 +171,20 @@ static void serve(struct owamp_pacer_session *session)
 		finish(session);
 }
 
+/*
+ * A futex wait wakes to the timer slack; poll and epoll add a thousandth of
+ * the time slept, which is a millisecond after a second.
+ */
 static void sleep_until(struct owamp_pacer *pacer, const struct owamp_due *due)
 {
-	struct pollfd poll = {.fd = pacer->wake, .events = POLLIN};
-	struct timespec timeout;
-	uint64_t count;
-	int64_t ns = 0;
-
 	if (due) {
-		ns = due->ns - owamp_mono_ns();
-		if (ns <= 0)
-			return;
-		timeout = (struct timespec){.tv_sec = ns / 1000000000, .tv_nsec = ns % 1000000000};
+		const struct timespec until = {.tv_sec = due->ns / 1000000000,
+					       .tv_nsec = due->ns % 1000000000};
+
+		(void)pthread_cond_clockwait(&pacer->change, &pacer->lock, CLOCK_MONOTONIC, &until);
+	} else {
+		(void)pthread_cond_wait(&pacer->change, &pacer->lock);
 	}
-	unlock(pacer);
-	if (ppoll(&poll, 1, due ? &timeout : NULL, NULL) > 0 && read(pacer->wake, &count, sizeof count) < 0)
-		(void)sched_yield();
-	pthread_mutex_lock(&pacer->lock);
 }
 
 static void *run(void *context)
@@ -237,11 +222,10 @@ int owamp_pacer_new(struct owamp_pacer **pacer, struct owamp_loop *loop, const s
 		return OWAMP_ENOMEM;
 	p->loop = loop;
 	p->clock = clock;
-	p->wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	pthread_mutex_init(&p->lock, NULL);
-	if (p->wake < 0 || pthread_create(&p->thread, NULL, run, p)) {
-		if (p->wake >= 0)
-			close(p->wake);
+	pthread_cond_init(&p->change, NULL);
+	if (pthread_create(&p->thread, NULL, run, p)) {
+		pthread_cond_destroy(&p->change);
 		pthread_mutex_destroy(&p->lock);
 		free(p);
 		return OWAMP_ESYSTEM;
@@ -256,10 +240,10 @@ void owamp_pacer_free(struct owamp_pacer *pacer)
 		return;
 	lock(pacer);
 	pacer->quit = true;
+	pthread_cond_signal(&pacer->change);
 	unlock(pacer);
-	wake(pacer);
 	pthread_join(pacer->thread, NULL);
-	close(pacer->wake);
+	pthread_cond_destroy(&pacer->change);
 	heap_free(&pacer->heap);
 	pthread_mutex_destroy(&pacer->lock);
 	free(pacer);
@@ -284,12 +268,12 @@ int owamp_pacer_start(struct owamp_pacer *pacer, struct owamp_sender *sender, in
 	s->utc0 = owamp_ntp_from_unix_ns(owamp_real_ns());
 	lock(pacer);
 	error = heap_set(&pacer->heap, &s->due, s->mono0);
+	pthread_cond_signal(&pacer->change);
 	unlock(pacer);
 	if (error) {
 		free(s);
 		return error;
 	}
-	wake(pacer);
 	*session = s;
 	return 0;
 }
