@@ -1,6 +1,9 @@
 /* Test sessions from Start-Sessions to their final results. */
 #include "server.h"
 
+#include <inttypes.h>
+#include <stdarg.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -246,31 +249,46 @@ void session_stop_received(struct connection *connection, const struct owamp_con
 	session_settle(connection);
 }
 
+__attribute__((format(printf, 3, 4))) static void append(char *line, size_t size, const char *format, ...)
+{
+	size_t used = strlen(line);
+	va_list arguments;
+
+	va_start(arguments, format);
+	vsnprintf(line + used, size - used, format, arguments);
+	va_end(arguments);
+}
+
+/* What went wrong is said only where something did. */
 static void log_receiver(const struct session *session, const struct owamp_receive_health *health,
 			 const char *how)
 {
-	const uint64_t *results = health->counters.results;
-	uint64_t discarded = 0;
+	const struct owamp_receiver_counters *counters = &health->counters;
+	uint64_t dropped = store_dropped(session->stored);
+	char line[512] = "";
 
-	for (int i = OWAMP_RECEIVE_OK + 1; i < OWAMP_RECEIVE_RESULTS; i++)
-		discarded += results[i];
-	log_write(
-		discarded || health->socket_drops || store_dropped(session->stored) ? LOG_WARNING : LOG_INFO,
-		"%s: session %s %s: %llu packets, %llu duplicates, %llu lost, %llu discarded "
-		"(%llu short, %llu hmac, %llu multiplier, %llu sequence, %llu time, %llu schedule, %llu "
-		"late), "
-		"%llu from strangers, %llu dropped at our socket, %llu not stored",
-		session->connection->name, session->sid_text, how,
-		(unsigned long long)(results[OWAMP_RECEIVE_OK] - health->counters.duplicates),
-		(unsigned long long)health->counters.duplicates, (unsigned long long)health->counters.lost,
-		(unsigned long long)discarded, (unsigned long long)results[OWAMP_RECEIVE_SHORT],
-		(unsigned long long)results[OWAMP_RECEIVE_HMAC],
-		(unsigned long long)results[OWAMP_RECEIVE_MULTIPLIER],
-		(unsigned long long)results[OWAMP_RECEIVE_SEQ],
-		(unsigned long long)results[OWAMP_RECEIVE_TIME],
-		(unsigned long long)results[OWAMP_RECEIVE_SCHEDULE],
-		(unsigned long long)results[OWAMP_RECEIVE_LATE], (unsigned long long)health->strangers,
-		(unsigned long long)health->socket_drops, (unsigned long long)store_dropped(session->stored));
+	for (int i = OWAMP_RECEIVE_OK + 1; i < OWAMP_RECEIVE_RESULTS; i++) {
+		if (counters->results[i])
+			append(line, sizeof line, "; %" PRIu64 " discarded: %s", counters->results[i],
+			       owamp_receive_result_name((enum owamp_receive_result)i));
+	}
+	if (counters->results[OWAMP_RECEIVE_TIME])
+		append(line, sizeof line, " (send time %+.6f s from ours)",
+		       (double)counters->time_offset_ns / 1e9);
+	if (health->strangers)
+		append(line, sizeof line, "; %" PRIu64 " from strangers", health->strangers);
+	if (health->unstamped)
+		append(line, sizeof line, "; %" PRIu64 " without a kernel timestamp", health->unstamped);
+	if (health->socket_drops)
+		append(line, sizeof line, "; %" PRIu64 " dropped at our own socket", health->socket_drops);
+	if (dropped)
+		append(line, sizeof line, "; %" PRIu64 " records could not be stored", dropped);
+	log_write(line[0] ? LOG_WARNING : LOG_INFO,
+		  "%s: session %s %s: %" PRIu64 " packets received, %" PRIu64 " lost, %" PRIu64
+		  " duplicates%s",
+		  session->connection->name, session->sid_text, how,
+		  counters->results[OWAMP_RECEIVE_OK] - counters->duplicates, counters->lost,
+		  counters->duplicates, line);
 }
 
 /* Ends receiving and gives the results their final form (section 3.8). */
@@ -306,18 +324,20 @@ static void log_sender(const struct session *session)
 {
 	struct owamp_send_health health;
 	struct owamp_stop_session state;
+	char line[160] = "";
 
 	owamp_pacer_state(session->pacing, &state);
 	owamp_pacer_health(session->pacing, &health);
-	log_write(health.send_errors ? LOG_WARNING : LOG_INFO,
-		  "%s: session %s sent: %llu of %u packets, %u skip ranges, late %.1f us on average, %.1f us "
-		  "at most, "
-		  "%llu send errors%s%s",
-		  session->connection->name, session->sid_text, (unsigned long long)health.sent,
-		  session->request.packets, state.skip_count, health.lateness_mean_ns / 1e3,
-		  (double)health.lateness_max_ns / 1e3, (unsigned long long)health.send_errors,
-		  health.send_errors ? ", last: " : "",
-		  health.send_errors ? strerror(health.last_errno) : "");
+	if (state.skip_count)
+		append(line, sizeof line, "; %u skip ranges", state.skip_count);
+	if (health.send_errors)
+		append(line, sizeof line, "; %" PRIu64 " send errors, last: %s", health.send_errors,
+		       strerror(health.last_errno));
+	log_write(line[0] ? LOG_WARNING : LOG_INFO,
+		  "%s: session %s ended: %" PRIu64
+		  " of %u packets sent, late by %.1f us on average, %.1f us at most%s",
+		  session->connection->name, session->sid_text, health.sent, session->request.packets,
+		  health.lateness_mean_ns / 1e3, (double)health.lateness_max_ns / 1e3, line);
 }
 
 static bool all_complete(const struct connection *connection)
