@@ -155,22 +155,19 @@ static void on_signal(void *context, int signal)
 
 static int run(struct program *program)
 {
+	static const int signals[] = {SIGHUP, SIGINT, SIGTERM};
 	struct server *server = &program->server;
 	int level = LOG_INFO;
-	sigset_t signals;
 	char modes[80];
 
-	sigemptyset(&signals);
-	sigaddset(&signals, SIGHUP);
-	sigaddset(&signals, SIGINT);
-	sigaddset(&signals, SIGTERM);
 	if (owamp_engine_new(&server->engine) || store_new(&server->store)) {
 		log_write(LOG_ERR, "starting: %s", strerror(errno));
 		return -1;
 	}
 	server->loop = owamp_engine_loop(server->engine);
 	server->start_time = owamp_ntp_from_unix_ns(owamp_real_ns());
-	if (owamp_loop_signals(server->loop, &signals, on_signal, program)) {
+	if (owamp_loop_signals(server->loop, signals, sizeof signals / sizeof signals[0], on_signal,
+			       program)) {
 		log_write(LOG_ERR, "signals: %s", strerror(errno));
 		return -1;
 	}

@@ -79,13 +79,10 @@ static void on_connect_timeout(struct owamp_timer *timer)
 
 static int watch_signals(struct owping_run *run)
 {
-	sigset_t set;
+	static const int signals[] = {SIGINT, SIGTERM, SIGHUP};
 
-	sigemptyset(&set);
-	sigaddset(&set, SIGINT);
-	sigaddset(&set, SIGTERM);
-	sigaddset(&set, SIGHUP);
-	return owamp_loop_signals(owamp_engine_loop(run->engine), &set, on_signal, run);
+	return owamp_loop_signals(owamp_engine_loop(run->engine), signals,
+				  sizeof(signals) / sizeof(signals[0]), on_signal, run);
 }
 
 static int load_credentials(struct owping_run *run)

@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <pthread.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
@@ -246,16 +247,20 @@ static void handle_signal(struct owamp_watch *watch, uint32_t events)
 		loop->signal_fn(loop->signal_context, (int)info.ssi_signo);
 }
 
-int owamp_loop_signals(struct owamp_loop *loop, const sigset_t *signals,
+int owamp_loop_signals(struct owamp_loop *loop, const int *signals, size_t count,
 		       void (*fn)(void *context, int signal), void *context)
 {
+	sigset_t set;
 	int fd;
 
 	if (loop->signal_watch.fd >= 0)
 		return OWAMP_ESTATE;
-	if (pthread_sigmask(SIG_BLOCK, signals, NULL))
+	sigemptyset(&set);
+	for (size_t i = 0; i < count; i++)
+		sigaddset(&set, signals[i]);
+	if (pthread_sigmask(SIG_BLOCK, &set, NULL))
 		return OWAMP_ESYSTEM;
-	fd = signalfd(-1, signals, SFD_CLOEXEC | SFD_NONBLOCK);
+	fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
 	if (fd < 0)
 		return OWAMP_ESYSTEM;
 	loop->signal_fn = fn;

@@ -5,7 +5,6 @@
 #ifndef OWAMP_LOOP_H
 #define OWAMP_LOOP_H
 
-#include <signal.h>
 #include <stddef.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -74,10 +73,10 @@ OWAMP_API void owamp_loop_post(struct owamp_loop *loop, struct owamp_post *post)
 OWAMP_API void owamp_loop_unpost(struct owamp_loop *loop, struct owamp_post *post);
 
 /*
- * Signals: blocks those of the set for the process's threads that start later
- * and calls fn on the loop's thread. Once per loop.
+ * Signals: blocks those given for the process's threads that start later and
+ * calls fn on the loop's thread. Once per loop.
  */
-OWAMP_API int owamp_loop_signals(struct owamp_loop *loop, const sigset_t *signals,
+OWAMP_API int owamp_loop_signals(struct owamp_loop *loop, const int *signals, size_t count,
 				 void (*fn)(void *context, int signal), void *context);
 
 #endif
