@@ -129,6 +129,8 @@ void client_connect_result(struct owamp_client *client)
 		return;
 	}
 	memcpy(&client->peer, client->address->ai_addr, client->address->ai_addrlen);
+	owamp_address_unmap(&client->peer);
+	owamp_address_unmap(&client->local);
 	client->connected = true;
 	client_state(client, OWAMP_CLIENT_AUTHENTICATING);
 	client_expect(client, "the server's greeting", client->config.step_timeout_ns);

@@ -69,14 +69,31 @@ char *owamp_address_text(const struct sockaddr *address, bool with_port, char te
 	return text;
 }
 
+void owamp_address_unmap(struct sockaddr_storage *address)
+{
+	struct sockaddr_in6 in6;
+	struct sockaddr_in *in = (struct sockaddr_in *)address;
+
+	memcpy(&in6, address, sizeof in6);
+	if (in6.sin6_family != AF_INET6 || !IN6_IS_ADDR_V4MAPPED(&in6.sin6_addr))
+		return;
+	*address = (struct sockaddr_storage){.ss_family = AF_INET};
+	in->sin_port = in6.sin6_port;
+	memcpy(&in->sin_addr, in6.sin6_addr.s6_addr + 12, 4);
+}
+
 int owamp_address_to_request(const struct sockaddr *address, uint8_t octets[16])
 {
+	struct sockaddr_storage plain = {.ss_family = AF_UNSPEC};
+
+	memcpy(&plain, address, owamp_address_size(address));
+	owamp_address_unmap(&plain);
 	memset(octets, 0, 16);
-	if (address->sa_family == AF_INET) {
-		memcpy(octets, &((const struct sockaddr_in *)address)->sin_addr, 4);
+	if (plain.ss_family == AF_INET) {
+		memcpy(octets, &((const struct sockaddr_in *)&plain)->sin_addr, 4);
 		return 4;
 	}
-	memcpy(octets, &((const struct sockaddr_in6 *)address)->sin6_addr, 16);
+	memcpy(octets, &((const struct sockaddr_in6 *)&plain)->sin6_addr, 16);
 	return 6;
 }
 

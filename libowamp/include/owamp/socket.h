@@ -45,6 +45,9 @@ OWAMP_API bool owamp_address_equal(const struct sockaddr *a, const struct sockad
 OWAMP_API char *owamp_address_text(const struct sockaddr *address, bool with_port,
 				   char text[OWAMP_ADDRESS_TEXT]);
 
+/* An IPv4-mapped IPv6 address becomes the IPv4 address it stands for. */
+OWAMP_API void owamp_address_unmap(struct sockaddr_storage *address);
+
 /* The address fields of a request; an IPv4-mapped IPv6 address becomes IPv4. */
 OWAMP_API int owamp_address_to_request(const struct sockaddr *address, uint8_t octets[16]);
 OWAMP_API void owamp_address_from_request(uint8_t ipvn, const uint8_t octets[16], uint16_t port,
