@@ -57,8 +57,16 @@ void config_free(struct config *config)
  */
 static void keep_error(cfg_t *cfg, const char *format, va_list arguments)
 {
-	if (!cfg->comment && vasprintf(&cfg->comment, format, arguments) < 0)
+	if (cfg->comment)
+		return;
+	if (vasprintf(&cfg->comment, format, arguments) < 0) {
 		cfg->comment = NULL;
+		return;
+	}
+	/* It may quote the file: one line, whatever octets that has. */
+	for (char *c = cfg->comment; *c; c++)
+		if ((unsigned char)*c < ' ' || *c == 0x7f)
+			*c = '?';
 }
 
 /* Tries a value while libConfuse still knows the line. */

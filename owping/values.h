@@ -10,8 +10,8 @@
 
 #include <owamp/session.h>
 
-/* The longest time that can be given: below 2^62 of the protocol's units. */
-#define OWPING_SECONDS_MAX 1000000000
+/* The longest time that can be given: below OWAMP_SPAN_MAX. */
+#define OWPING_SECONDS_MAX 500000000
 
 /* An unsigned number, decimal or with 0x hexadecimal. */
 int owping_parse_number(const char *text, uint32_t low, uint32_t high, uint32_t *value);

@@ -106,8 +106,11 @@ static int skip(struct owamp_sender *sender)
 
 int owamp_sender_next(struct owamp_sender *sender, bool sent)
 {
-	int error = sent ? 0 : skip(sender);
+	int error;
 
+	if (sender->seq >= sender->packets)
+		return OWAMP_ESTATE;
+	error = sent ? 0 : skip(sender);
 	if (error)
 		return error;
 	sender->sent += sent;

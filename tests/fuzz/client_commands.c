@@ -50,6 +50,9 @@ static void set_up(struct world *world)
 		memset(key_id, 0, sizeof(key_id));
 		input_fill(&world->in, key_id, input_u8(&world->in) % (OWAMP_KEYID_SIZE + 2));
 	}
+	/* The Token would hold an unknown challenge. */
+	if (world->foreign_greeting && mode != OWAMP_MODE_OPEN)
+		return;
 	size = strlen(key_id);
 	result = try_set_up(world, mode, key_id);
 	if (world->dead || world->waits != WAITS_CALLER) {
@@ -172,12 +175,14 @@ static void stop(struct world *world)
 	}
 	if (how & 2U && count > 0)
 		sessions[count - 1].sid[0] ^= 0x80;
+	if (how & 8U && count > 1)
+		memcpy(sessions[1].sid, sessions[0].sid, OWAMP_SID_SIZE);
 	result = owamp_control_client_stop(world->client, how & 1U, sessions, count + (how >> 2 & 1U));
 	if (!world->active || world->stop_sent || world->dead) {
 		assert(result == OWAMP_ESTATE);
 		return;
 	}
-	if (how & 4U || (how & 2U && count > 0)) {
+	if (how & 4U || (how & 2U && count > 0) || (how & 8U && count > 1)) {
 		assert(result == OWAMP_EINVAL);
 		return;
 	}

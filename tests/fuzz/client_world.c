@@ -151,6 +151,8 @@ static void take_event(struct world *world, const struct owamp_control_client_ev
 	case OWAMP_CLIENT_SETUP_DONE:
 		assert(world->waits == WAITS_SERVER_START);
 		world->waits = WAITS_NOTHING;
+		if (!event->accept && world->mode != OWAMP_MODE_OPEN)
+			peer_secure_expected(&world->peer, peer_client_iv);
 		client_note_result(world, event->accept ? OWAMP_EREFUSED : 0);
 		break;
 	case OWAMP_CLIENT_ACCEPT_SESSION:
@@ -189,4 +191,7 @@ void client_poll_all(struct world *world)
 	assert(result <= 0 && (!world->dead || result == world->dead));
 	client_note_result(world, result);
 	client_check_output(world);
+	assert(!owamp_control_client_keys(world->client) == (world->mode <= OWAMP_MODE_OPEN));
+	if (result < 0 && result != OWAMP_EREFUSED && result != OWAMP_ECLOSED)
+		assert(owamp_control_client_reason(world->client)[0]);
 }

@@ -31,8 +31,10 @@ struct world {
 	struct owamp_control_client *client;
 	struct owamp_control_client_config config;
 	enum waits waits;
-	int dead;       /* the first negative result */
-	uint32_t modes; /* that the server offered */
+	int dead; /* the first negative result */
+	bool said_greeting;
+	bool foreign_greeting; /* what was said is not what arrived */
+	uint32_t modes;        /* that the server offered */
 	uint32_t mode;
 	struct request open[REQUESTS_MAX];
 	size_t open_count;

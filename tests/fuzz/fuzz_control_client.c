@@ -9,14 +9,17 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 static void feed(void *context, const uint8_t *octets, size_t size)
 {
 	struct world *world = context;
+	size_t before = owamp_control_client_input_size(world->client);
 	int result = owamp_control_client_input(world->client, octets, size);
 
 	assert(world->dead ? result == world->dead : result == 0);
+	assert(owamp_control_client_input_size(world->client) == before + (world->dead ? 0 : size));
 	client_poll_all(world);
 }
 
 static void deliver(struct world *world)
 {
+	world->foreign_greeting |= !world->said_greeting;
 	peer_deliver(&world->peer, &world->in, feed, world);
 }
 
@@ -25,6 +28,8 @@ static void say_greeting(struct world *world, uint32_t modes)
 	struct wire_greeting greeting = {.modes = modes, .salt = {20}, .count = input_count(&world->in)};
 	uint8_t octets[WIRE_GREETING_SIZE];
 
+	world->foreign_greeting |= world->said_greeting || world->peer.tamper_next;
+	world->said_greeting = true;
 	memcpy(greeting.challenge, client_challenge, 16);
 	wire_greeting_encode(&greeting, octets);
 	peer_put(&world->peer, octets, sizeof(octets));
@@ -40,7 +45,7 @@ static void say_server_start(struct world *world, uint8_t accept)
 	peer_put(&world->peer, clear, sizeof(clear));
 	if (accept == 0 && world->waits == WAITS_SERVER_START && world->mode != OWAMP_MODE_OPEN) {
 		deliver(world);
-		peer_secure(&world->peer, peer_server_iv, peer_client_iv);
+		peer_secure_to(&world->peer, peer_server_iv);
 	}
 	peer_put(&world->peer, secret, sizeof(secret));
 	deliver(world);
@@ -178,13 +183,16 @@ static void say_fetched(struct world *world)
 	wire_fetch_ack_encode(&ack, octets);
 	peer_put(&world->peer, octets, sizeof(octets));
 	peer_put_hmac(&world->peer);
-	if (!ack.accept) {
-		put_request(world, input_u8(&world->in));
-		put_skips(world, skips, skip_count);
-		peer_put_pad(&world->peer, (size_t)skip_count * WIRE_SKIP_SIZE);
-		peer_put_hmac(&world->peer);
-		put_records(world, record_count);
-	}
+	deliver(world);
+	if (ack.accept)
+		return;
+	put_request(world, input_u8(&world->in));
+	deliver(world);
+	put_skips(world, skips, skip_count);
+	peer_put_pad(&world->peer, (size_t)skip_count * WIRE_SKIP_SIZE);
+	peer_put_hmac(&world->peer);
+	deliver(world);
+	put_records(world, record_count);
 	deliver(world);
 }
 
@@ -196,6 +204,7 @@ static void say_anything(struct world *world)
 
 	input_fill(&world->in, octets, size);
 	if (how & 1U) {
+		world->foreign_greeting |= !world->said_greeting;
 		world->peer.tampered |= world->peer.secured && size > 0;
 		feed(world, octets, size);
 		return;
@@ -256,6 +265,37 @@ static void step(struct world *world)
 	client_check_output(world);
 }
 
+static void play(struct world *world, const uint8_t *script, size_t size)
+{
+	struct input rest = world->in;
+
+	world->in = (struct input){script, size};
+	while (input_left(&world->in) > 0)
+		step(world);
+	world->in = rest;
+}
+
+/* Chance alone seldom gets as far as sessions that run, so most inputs begin there. */
+static void open_sessions(struct world *world, uint8_t flags)
+{
+	static const uint8_t from_peer[] = {9, 5, 1, 200, 1, 1, 2, 0, 1};
+	static const uint8_t to_peer[] = {9, 5, 2, 100, 2, 1, 2, 0, 2};
+	static const uint8_t another[] = {9, 5, 1, 90, 3, 2, 2, 0, 3};
+	static const uint8_t start[] = {9, 2, 3, 0};
+	static const uint8_t fetch[] = {9, 4, 1, 0, 255};
+
+	if (flags & 8U)
+		play(world, from_peer, sizeof(from_peer));
+	if (flags & 16U)
+		play(world, to_peer, sizeof(to_peer));
+	if (flags & 32U)
+		play(world, another, sizeof(another));
+	if (flags & 64U)
+		play(world, start, sizeof(start));
+	if (flags & 128U)
+		play(world, fetch, sizeof(fetch));
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	struct world world = {.in = {data, size}};
@@ -266,11 +306,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	peer_init(&world.peer, &world.in);
 	assert(owamp_control_client_new(&world.client, &world.config) == 0);
 	client_check_output(&world);
-	/* Most runs should get beyond the set-up. */
 	if (flags & 1U) {
 		say_greeting(&world, OWAMP_MODE_MASK);
 		client_set_up(&world, 1U << (flags >> 1 & 3U) >> 1);
 		say_server_start(&world, OWAMP_ACCEPT_OK);
+		open_sessions(&world, flags);
 	}
 	while (input_left(&world.in) > 0)
 		step(&world);

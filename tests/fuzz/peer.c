@@ -28,10 +28,15 @@ static void secure(struct stream *stream, const uint8_t iv[16])
 	assert(crypto_hmac_new(&stream->hmac_out, peer_keys.hmac) == 0);
 }
 
-void peer_secure(struct peer *peer, const uint8_t to_iv[16], const uint8_t expected_iv[16])
+void peer_secure_to(struct peer *peer, const uint8_t iv[16])
 {
-	secure(&peer->to, to_iv);
-	secure(&peer->expected, expected_iv);
+	if (!peer->to.encrypt)
+		secure(&peer->to, iv);
+}
+
+void peer_secure_expected(struct peer *peer, const uint8_t iv[16])
+{
+	secure(&peer->expected, iv);
 	peer->secured = true;
 }
 

@@ -19,8 +19,8 @@ extern const uint8_t peer_server_iv[16];
 struct peer {
 	struct stream to;       /* what the peer says; the machine's input */
 	struct stream expected; /* what the machine must say */
-	bool secured;
-	bool tampered; /* an attacker changed octets after the keys were agreed on */
+	bool secured;           /* the machine has keys */
+	bool tampered;          /* an attacker changed octets after the keys were agreed on */
 	bool tamper_next;
 	size_t chunk;
 };
@@ -28,7 +28,8 @@ struct peer {
 /* Takes the chunk size from the input. */
 void peer_init(struct peer *peer, struct input *in);
 void peer_free(struct peer *peer);
-void peer_secure(struct peer *peer, const uint8_t to_iv[16], const uint8_t expected_iv[16]);
+void peer_secure_to(struct peer *peer, const uint8_t iv[16]);
+void peer_secure_expected(struct peer *peer, const uint8_t iv[16]);
 
 /* To the machine. Nothing is delivered before peer_deliver(). */
 void peer_put(struct peer *peer, const void *octets, size_t size);

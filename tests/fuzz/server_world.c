@@ -90,8 +90,10 @@ static void serve(struct world *world)
 	memcpy(clear + 16, peer_server_iv, 16);
 	put_u64(secret, world->config.start_time);
 	peer_expect(&world->peer, clear, sizeof(clear));
-	if (world->mode != OWAMP_MODE_OPEN)
-		peer_secure(&world->peer, peer_client_iv, peer_server_iv);
+	if (world->mode != OWAMP_MODE_OPEN) {
+		peer_secure_to(&world->peer, peer_client_iv);
+		peer_secure_expected(&world->peer, peer_server_iv);
+	}
 	peer_expect(&world->peer, secret, sizeof(secret));
 	world->serving = true;
 }

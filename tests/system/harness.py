@@ -1,7 +1,8 @@
 """What all system tests share: the programs, temporary directories, logs, and the way a test file runs.
 
 The programs are found through OWAMP_BUILD, the build directory. A test file ends with harness.main(): exit
-status 0 passed, 1 failed, 77 nothing could be tested here (with the reason on standard error).
+status 0 passed, 1 failed, 77 nothing could be tested here (with the reason on standard error). Arguments are the
+tests to run, Class.test, if not all.
 """
 import collections
 import json
@@ -92,6 +93,14 @@ class Process:
         with self._news:
             lines = [line for line in self.lines[since:] if line is not None]
         return [match for match in (re.search(pattern, line) for line in lines) if match]
+
+    def wait_count(self, pattern, count, since=0):
+        """Waits until exactly so many lines match."""
+        until(lambda: len(self.find(pattern, since)) >= count, "%d times /%s/" % (count, pattern))
+        found = self.find(pattern, since)
+        if len(found) != count:
+            raise AssertionError("%d, not %d times /%s/" % (len(found), count, pattern))
+        return found
 
     def wait_log(self, pattern, since=0, timeout=PATIENCE):
         """The first line that matches; fails if it does not come in time."""
@@ -193,6 +202,15 @@ class Owampd(Process):
         with open(self.limits_path, "w", encoding="ascii") as file:
             file.write(text)
 
+    def wait_received(self, since=0, how="finished"):
+        """The account of a session that the server received, as a dictionary; counts that are 0 are not there."""
+        line = self.wait_log("session ([0-9a-f]{32}) %s: (.*)" % how, since)
+        counts = {"sid": line[1]}
+        for part in re.split("[;,] ", line[2]):
+            match = re.match(r"(\d+) (?:discarded: )?([a-z ]+)", part)
+            counts[match[2].strip()] = int(match[1])
+        return {key: value for key, value in counts.items() if value}
+
     def reload(self, expect):
         mark = self.mark()
         self.signal(signal.SIGHUP)
@@ -208,6 +226,7 @@ class Owampd(Process):
             status = self.wait()
         finally:
             self.kill()
+        self.stopped = True
         test.assertIsNone(SANITIZER.search(self.log()), "a sanitizer complains")
         test.assertEqual(status, 0, "exit status of owampd")
 
@@ -310,6 +329,11 @@ class SystemTest(unittest.TestCase):
         """With all there is to see if it is another."""
         self.assertEqual(run.status, status, "exit status\n%s\n%s" % (run.stderr, run.stdout[:3000]))
 
+    def assert_never_logged(self, server, pattern):
+        """Ends the server: what it logged is then complete."""
+        server.end(self)
+        self.assertEqual(server.find(pattern), [])
+
     def assert_served(self, space, target, *arguments):
         """The server at target still serves others."""
         run = self.owping(space, *QUICK, *arguments, target)
@@ -321,14 +345,25 @@ class SystemTest(unittest.TestCase):
 QUICK = ("-c", 3, "-i", "0.02f", "-L", 0.3, "-z", 0.1, "-E", 0.05)
 
 
-def main():
+def missing(*names):
+    """A condition for main(): why the programs named are not there."""
+    return lambda: next(("%s is not installed" % name for name in names if not shutil.which(name)), None)
+
+
+def main(*conditions):
+    """conditions return why nothing can be tested, or None."""
     if not os.access(program("owampd"), os.X_OK):
         sys.exit("OWAMP_BUILD=%r is not a build directory: there is no %s" % (BUILD, program("owampd")))
-    reason = netns.unavailable()
-    if reason:
-        print("SKIPPED, NOTHING WAS TESTED: %s" % reason, file=sys.stderr)
-        sys.exit(SKIPPED)
-    suite = unittest.defaultTestLoader.loadTestsFromModule(sys.modules["__main__"])
+    for condition in (netns.unavailable, *conditions):
+        reason = condition()
+        if reason:
+            print("SKIPPED, NOTHING WAS TESTED: %s" % reason, file=sys.stderr)
+            sys.exit(SKIPPED)
+    loader, module = unittest.defaultTestLoader, sys.modules["__main__"]
+    if len(sys.argv) > 1:
+        suite = loader.loadTestsFromNames(sys.argv[1:], module)
+    else:
+        suite = loader.loadTestsFromModule(module)
     runner = unittest.TextTestRunner(resultclass=Result, verbosity=2)
     result = runner.run(suite)
     for test, why in result.skipped:

@@ -81,6 +81,17 @@ class Namespace:
 
         return _in_thread(enter)
 
+    def datagrams_sent(self):
+        """UDP over IPv4."""
+        def read():
+            with open("/proc/thread-self/net/snmp", encoding="ascii") as file:
+                return file.read().splitlines()
+
+        for line in self.call(read):
+            if line.startswith("Udp: ") and line.split()[1].isdigit():
+                return int(line.split()[4])
+        raise AssertionError("no UDP counters")
+
     def close(self):
         os.close(self._fd)
 

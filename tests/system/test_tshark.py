@@ -1,7 +1,5 @@
 """Test packets as another program reads them."""
-import shutil
 import subprocess
-import sys
 
 import harness
 import netns
@@ -38,8 +36,4 @@ class Tshark(harness.SystemTest):
 
 
 if __name__ == "__main__":
-    for name in ("tshark", "dumpcap"):
-        if not shutil.which(name):
-            print("SKIPPED, NOTHING WAS TESTED: %s is not installed" % name, file=sys.stderr)
-            sys.exit(harness.SKIPPED)
-    harness.main()
+    harness.main(harness.missing("tshark", "dumpcap"))

@@ -40,7 +40,8 @@ size_t packet_seal(uint32_t mode, const struct packet *packet, uint8_t *octets)
 	return 48;
 }
 
-struct packet packet_open(uint32_t mode, const uint8_t *octets)
+struct packet packet_open_session(uint32_t mode, const struct owamp_keys *control_keys, const uint8_t sid[16],
+				  const uint8_t *octets)
 {
 	static const uint8_t zeros[12];
 	struct packet packet;
@@ -57,7 +58,7 @@ struct packet packet_open(uint32_t mode, const uint8_t *octets)
 		return packet;
 	}
 	memcpy(plain, octets, 48);
-	ref_test_keys(packet_control_keys.aes, packet_control_keys.hmac, packet_sid, aes, hmac);
+	ref_test_keys(control_keys->aes, control_keys->hmac, sid, aes, hmac);
 	ref_aes_cbc_decrypt(aes, iv, plain, protected_size(mode));
 	ref_hmac(hmac, plain, protected_size(mode), mac);
 	assert_memory_equal(plain + 32, mac, 16);
@@ -67,6 +68,11 @@ struct packet packet_open(uint32_t mode, const uint8_t *octets)
 	packet.time = ref_get(plain + 16, 8);
 	packet.error = (uint16_t)ref_get(plain + 24, 2);
 	return packet;
+}
+
+struct packet packet_open(uint32_t mode, const uint8_t *octets)
+{
+	return packet_open_session(mode, &packet_control_keys, packet_sid, octets);
 }
 
 struct owamp_request packet_request(struct owamp_slot *slot, uint32_t packets, owamp_interval timeout)

@@ -24,6 +24,8 @@ size_t packet_seal(uint32_t mode, const struct packet *packet, uint8_t *octets);
 
 /* Reads them, with all that must be zero and the HMAC checked. */
 struct packet packet_open(uint32_t mode, const uint8_t *octets);
+struct packet packet_open_session(uint32_t mode, const struct owamp_keys *control_keys, const uint8_t sid[16],
+				  const uint8_t *octets);
 
 /* A session of one fixed slot, start packet_start. */
 #define PACKET_START ((owamp_ntp)0xe5000000 << 32)

@@ -306,7 +306,7 @@ static void test_octet_by_octet(void **state)
 			struct owamp_control_client *client = machine_client(wire);
 			struct owamp_request request = machine_request(true, false, machine_sids[0]);
 			struct owamp_control_client_event event;
-			int types[8];
+			enum owamp_control_client_event_type types[8];
 			size_t events = 0;
 
 			assert_int_equal(owamp_control_client_request(client, &request), 0);

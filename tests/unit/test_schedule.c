@@ -92,8 +92,8 @@ static uint64_t replay_next(struct replay *replay)
 		wait = wait * ref_exponential_next(&replay->generator) >> 32;
 	replay->at = (replay->at + 1) % replay->slot_count;
 	replay->offset += wait;
-	if (replay->offset > INT64_MAX)
-		replay->offset = INT64_MAX;
+	if (replay->offset > OWAMP_SPAN_MAX)
+		replay->offset = OWAMP_SPAN_MAX;
 	return (uint64_t)replay->offset;
 }
 
@@ -183,18 +183,17 @@ static void test_mixed_slots(void **state)
 		ref_fill(&seed, sid, 16);
 		for (size_t i = 0; i < count; i++) {
 			random[i].type = (uint8_t)ref_below(&seed, 2);
-			random[i].interval = (ref_random(&seed) >> 2) >> ref_below(&seed, 62);
+			random[i].interval = (ref_random(&seed) >> 3) >> ref_below(&seed, 61);
 		}
 		assert_replayed(random, count, sid, 100);
 	}
 }
 
-/* 2^62 units times a deviate of 2.44 is more than 64 bits. */
 static void test_saturation(void **state)
 {
 	(void)state;
 	const struct owamp_slot wide[] = {{EXP, OWAMP_SPAN_MAX}};
-	const struct owamp_slot fixed[] = {{FIX, OWAMP_SPAN_MAX}};
+	const struct owamp_slot fixed[] = {{FIX, OWAMP_SPAN_MAX - 1}, {FIX, 1}, {FIX, 1}};
 	struct owamp_schedule *schedule;
 	uint8_t sid[16];
 
@@ -202,16 +201,31 @@ static void test_saturation(void **state)
 		ref_hex(vectors[v].sid, sid, 16);
 		assert_replayed(wide, 1, sid, 300);
 	}
-	/* Of 500 first deviates some are above 4. */
-	for (uint32_t i = 0; i < 500; i++) {
-		ref_put(sid, i, 4);
-		assert_replayed(wide, 1, sid, 2);
-	}
-	assert_int_equal(owamp_schedule_new(&schedule, fixed, 1, sid), 0);
-	assert_true(owamp_schedule_next(schedule) == (uint64_t)1 << 62);
+	assert_true(OWAMP_SPAN_MAX == UINT64_C(1) << 61);
+	assert_int_equal(owamp_schedule_new(&schedule, fixed, 3, sid), 0);
+	assert_true(owamp_schedule_next(schedule) == OWAMP_SPAN_MAX - 1);
 	for (int i = 0; i < 10; i++)
-		assert_true(owamp_schedule_next(schedule) == OWAMP_INTERVAL_MAX);
+		assert_true(owamp_schedule_next(schedule) == OWAMP_SPAN_MAX);
 	owamp_schedule_free(schedule);
+}
+
+/* 2^61 units times a deviate of 8 are 64 bits: of this many first deviates some are above. */
+static void test_saturation_of_one_wait(void **state)
+{
+	(void)state;
+	const struct owamp_slot wide[] = {{EXP, OWAMP_SPAN_MAX}};
+	uint32_t above = 0;
+
+	for (uint32_t i = 0; i < 20000; i++) {
+		struct ref_exponential generator = {0};
+
+		ref_put(generator.seed, i, 4);
+		if (ref_exponential_next(&generator) >> 35 == 0)
+			continue;
+		above++;
+		assert_replayed(wide, 1, generator.seed, 2);
+	}
+	assert_true(above > 0);
 }
 
 static void test_bad_slots(void **state)
@@ -252,7 +266,7 @@ static void test_turn(void **state)
 	assert_true(turn == OWAMP_SPAN_MAX);
 	for (size_t count = 2; count <= 5; count++) {
 		assert_int_equal(owamp_schedule_turn(longest, count, &turn), 0);
-		assert_true(turn == OWAMP_INTERVAL_MAX);
+		assert_true(turn == OWAMP_SPAN_MAX);
 	}
 }
 
@@ -320,6 +334,7 @@ int main(void)
 		cmocka_unit_test(test_periodic_stream),
 		cmocka_unit_test(test_mixed_slots),
 		cmocka_unit_test(test_saturation),
+		cmocka_unit_test(test_saturation_of_one_wait),
 		cmocka_unit_test(test_bad_slots),
 		cmocka_unit_test(test_turn),
 		cmocka_unit_test(test_burst),

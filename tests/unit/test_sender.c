@@ -250,6 +250,12 @@ static void test_padding_limit(void **state)
 		assert_int_equal(owamp_sender_new(&sender, &config), OWAMP_EINVAL);
 		request.padding = UINT32_MAX;
 		assert_int_equal(owamp_sender_new(&sender, &config), OWAMP_EINVAL);
+		request.padding = 0;
+		request.timeout = OWAMP_SPAN_MAX + 1;
+		assert_int_equal(owamp_sender_new(&sender, &config), OWAMP_EINVAL);
+		request.timeout--;
+		assert_int_equal(owamp_sender_new(&sender, &config), 0);
+		owamp_sender_free(sender);
 	}
 }
 

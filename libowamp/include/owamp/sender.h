@@ -56,7 +56,8 @@ OWAMP_API int owamp_sender_prepare(struct owamp_sender *sender);
 OWAMP_API const uint8_t *owamp_sender_stamp(struct owamp_sender *sender, owamp_ntp now,
 					    uint16_t error_estimate, size_t *size);
 
-/* The current packet left (or, with sent false, will never): go to the next. */
+/* The current packet left (or, with sent false, will never): go to the next. OWAMP_ESTATE if there is none.
+ */
 OWAMP_API int owamp_sender_next(struct owamp_sender *sender, bool sent);
 
 /*

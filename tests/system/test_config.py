@@ -1,0 +1,153 @@
+"""owampd's start: what it reads, what it says about it, and what it then is."""
+import os
+import subprocess
+
+import harness
+import netns
+import owamp
+
+EXAMPLES = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..", "docs", "examples")
+
+GOOD = """listen = {"127.0.0.1:5861"}
+test_ports = "9000-9100"
+keep = 12h
+log_level = notice
+"""
+
+
+class Config(harness.SystemTest):
+    def setUp(self):
+        super().setUp()
+        self.net = self.keep(netns.Loopback())
+        self.path = self.directory()
+
+    def write(self, name, text):
+        path = os.path.join(self.path, name)
+        with open(path, "w", encoding="ascii") as file:
+            file.write(text)
+        return path
+
+    def run_owampd(self, *arguments):
+        return subprocess.run(self.net.server.command([harness.program("owampd"), *arguments]), capture_output=True,
+                              text=True, timeout=harness.PATIENCE, stdin=subprocess.DEVNULL, check=False)
+
+    def test_good(self):
+        keys = os.path.join(self.path, "keys")
+        harness.write_keys(keys, harness.KEYS)
+        limits = self.write("limits", harness.GENEROUS)
+        conf = self.write("conf", GOOD + 'keys = "%s"\nlimits = "%s"\n' % (keys, limits))
+        result = self.run_owampd("--check-config", "-c", conf)
+        self.assertEqual((result.returncode, result.stderr), (0, ""))
+        self.assertEqual(sorted(result.stdout.splitlines()), sorted("%s: ok" % path for path in (conf, keys, limits)))
+
+    def test_examples(self):
+        limits, keys = (os.path.join(EXAMPLES, name) for name in ("owampd.limits", "owampd.pfs"))
+        result = self.run_owampd("--check-config", "--limits", limits, "--keys", keys)
+        self.assertEqual((result.returncode, result.stderr), (0, ""))
+
+    def test_bad_conf(self):
+        cases = (
+            ("# comment\nfrobnicate = 1\n", 2), ("keep = soon\n", 1), ("\nkeep = 12\nkeep = 13\n", 3),
+            ('listen = {"300.1.2.3"}\n', 1), ("modes = Q\n", 1), ("test_ports = \"9-8\"\n", 1), ("pbkdf2_count = 1000\n", 1),
+            ("pbkdf2_count = 33554432\n", 1), ("slots_max = 0\n", 1), ("control_timeout = 0.1s\n", 1),
+            ("log_level = loud\n", 1),
+        )
+        self.check_bad("conf", cases, "-c")
+
+    def test_bad_limits(self):
+        cases = (
+            ("limit root with\n", 1), ("limit root with bandwidth=x\n", 1), ("limit root with speed=1\n", 1),
+            ("limit root with disk=1\n\nlimit b with disk=1\n", 3), ("limit root with disk=1\nassign default b\n", 2),
+            ("limit root with disk=1\nassign net 10.0.0.1/8 root\n", 2), ("limit root with disk=1, disk=2\n", 1),
+            ("limit root with disk=1\nassign net 10.0.0.0/33 root\n", 2), ("assign default root\n", 1),
+            ("limit root with \\\n bandwidth=1, \\\n disk=x\n", 3),
+            ("limit root with disk=99999999999999999999\n", 1),
+        )
+        self.check_bad("limits", cases, "--limits")
+
+    def test_bad_keys(self):
+        cases = (("alice\n", 1), ("alice\tzz\n", 1), ("alice\t0\n", 1), ("\n\nalice\t00\nalice\t11\n", 4),
+                 ("%s\t00\n" % ("a" * 81), 1), ("alice\t000a\n", 1))
+        self.check_bad("keys", cases, "--keys")
+        # A message must not show the secret.
+        path = self.write("keys", "alice\tdeadbeefdeadbeeg\n")
+        self.assertNotIn("deadbeef", self.run_owampd("--check-config", "--keys", path).stderr)
+
+    def check_bad(self, name, cases, option):
+        """Named with FILE:LINE, both when only checking and when starting."""
+        for text, line in cases:
+            path = self.write(name, text)
+            for extra in (["--check-config"], ["--foreground"]):
+                with self.subTest(text=text, extra=extra):
+                    result = self.run_owampd(option, path, *extra)
+                    self.assertEqual(result.returncode, 1, result.stderr)
+                    self.assertRegex(result.stderr, "%s:%d: " % (path, line))
+                    self.assertNotIn("%s: ok" % path, result.stdout)
+
+    def test_all_mistakes_at_once(self):
+        """--check-config looks at all files, not only up to the first that is wrong."""
+        keys, limits = self.write("keys", "alice\n"), self.write("limits", "nonsense\n")
+        result = self.run_owampd("--check-config", "--keys", keys, "--limits", limits)
+        self.assertEqual(result.returncode, 1)
+        for path in (keys, limits):
+            self.assertIn("%s:1: " % path, result.stderr)
+
+    def test_command_line(self):
+        for arguments in (["--frobnicate"], ["--modes", "X"], ["--listen", "nowhere:x"], ["--pbkdf2-count", "5"], ["stray"]):
+            with self.subTest(arguments=arguments):
+                result = self.run_owampd("--foreground", *arguments)
+                self.assertEqual(result.returncode, 2, result.stderr)
+                self.assertNotEqual(result.stderr, "")
+
+    def test_missing_file(self):
+        result = self.run_owampd("--foreground", "-c", self.path + "/nowhere")
+        self.assertEqual(result.returncode, 1)
+        self.assertIn("No such file", result.stderr)
+
+    def test_modes_without_keys(self):
+        result = self.run_owampd("--foreground", "--modes", "E")
+        self.assertNotEqual(result.returncode, 0)
+        self.assertRegex(result.stderr, "key")
+
+    def test_listen(self):
+        server = self.owampd(self.net.server, conf='listen = {"127.0.0.1:5861", "[::1]:5862"}\n')
+        server.wait_log(r"listening on 127\.0\.0\.1:5861")
+        self.assert_served(self.net.client, "127.0.0.1:5861")
+        self.assert_served(self.net.client, "[::1]:5862")
+        self.assert_status(self.owping(self.net.client, *harness.QUICK, self.net.v4), 1)
+
+    def test_address_in_use(self):
+        self.owampd(self.net.server, conf='listen = {"127.0.0.1:5861"}\n')
+        result = self.run_owampd("--foreground", "--listen", "127.0.0.1:5861")
+        self.assertEqual(result.returncode, 1)
+        self.assertIn("listening on 127.0.0.1:5861: Address already in use", result.stderr)
+
+    def test_pid_file(self):
+        path = self.path + "/pid"
+        server = self.owampd(self.net.server, conf='pid_file = "%s"\n' % path)
+        with open(path, encoding="ascii") as file:
+            self.assertEqual(file.read(), "%d\n" % server.pid)
+        server.end(self)
+        self.assertFalse(os.path.exists(path))
+
+    def test_user(self):
+        """Privileges are gone once the ports are open."""
+        server = self.owampd(self.net.server, conf='user = "nobody"\n', keys=harness.KEYS)
+        with open("/proc/%d/status" % server.pid, encoding="ascii") as file:
+            status = dict(line.rstrip("\n").split(":\t", 1) for line in file if ":\t" in line)
+        self.assertEqual(set(status["Uid"].split()), {"65534"})
+        self.assertEqual(set(status["Gid"].split()), {"65534"})
+        self.assertEqual(status["Groups"].strip(), "")
+        self.assertEqual(int(status["CapEff"], 16), 0)
+        self.assertEqual(int(status["CapPrm"], 16), 0)
+        self.assert_served(self.net.client, self.net.v4)
+
+    def test_log_level(self):
+        server = self.owampd(self.net.server, conf="log_level = debug\n")
+        control = self.keep(owamp.Control(self.net.client, self.net.v4))
+        server.wait_log(r"debug: 127\.0\.0\.1:\d+: connected")
+        control.close()
+
+
+if __name__ == "__main__":
+    harness.main()
