@@ -7,7 +7,7 @@
 static void set_up(struct sim_world *world, const struct owamp_control_client_event *event)
 {
 	const struct owamp_control_server_config *server = &world->server.config;
-	uint8_t key[OWAMP_AES_KEY_SIZE];
+	uint8_t key[OWAMP_AES_KEY_SIZE] = {0};
 	uint8_t client_iv[16];
 
 	SIM_CHECK(world, event->modes == world->script->mode, "modes %u are offered", event->modes);

@@ -6,7 +6,7 @@
 static void set_up(struct sim_world *world, const struct owamp_control_server_event *event)
 {
 	struct owamp_control_server *machine = world->server.machine;
-	uint8_t key[OWAMP_AES_KEY_SIZE];
+	uint8_t key[OWAMP_AES_KEY_SIZE] = {0};
 
 	SIM_CHECK(world, event->mode == world->script->mode, "mode %u is chosen", event->mode);
 	if (event->mode == OWAMP_MODE_OPEN) {

@@ -1,8 +1,8 @@
 """What all system tests share: the programs, temporary directories, logs, and the way a test file runs.
 
 The programs are found through OWAMP_BUILD, the build directory. A test file ends with harness.main(): exit
-status 0 passed, 1 failed, 77 nothing could be tested here (with the reason on standard error). Arguments are the
-tests to run, Class.test, if not all.
+status 0 passed, 1 failed, 77 nothing could be tested here (with the reason on standard error). Arguments are
+the tests to run, Class.test, if not all.
 """
 import collections
 import json
@@ -21,8 +21,8 @@ import netns
 
 SKIPPED = 77
 
-# No test waits longer than this for anything that a healthy program does at once. Only a bound: a busy machine
-# under sanitizers must not reach it.
+# No test waits longer than this for anything that a healthy program does at once. Only a bound: a busy
+# machine under sanitizers must not reach it.
 PATIENCE = 30
 
 BUILD = os.environ.get("OWAMP_BUILD", "")
@@ -32,7 +32,8 @@ BOB = "bob"
 KEYS = {ALICE: b"correct horse battery staple", BOB: b"\x00\x01any octets\xff but a newline"}
 
 # For tests that are not about limits.
-GENEROUS = """limit root with bandwidth=0, disk=0, test_sessions=0, max_packet_rate=0, max_timeout=0, max_duration=0
+GENEROUS = """limit root with bandwidth=0, disk=0, test_sessions=0, max_packet_rate=0, \\
+ max_timeout=0, max_duration=0
 assign default root
 """
 
@@ -203,7 +204,7 @@ class Owampd(Process):
             file.write(text)
 
     def wait_received(self, since=0, how="finished"):
-        """The account of a session that the server received, as a dictionary; counts that are 0 are not there."""
+        """The account of a session that the server received, as a dictionary; no counts that are 0."""
         line = self.wait_log("session ([0-9a-f]{32}) %s: (.*)" % how, since)
         counts = {"sid": line[1]}
         for part in re.split("[;,] ", line[2]):

@@ -1,4 +1,4 @@
-"""RFC 4656 once more, written from the text: schedules, test packets, and a control client that can misbehave."""
+"""RFC 4656 once more, written from the text: schedules, test packets, a control client that can misbehave."""
 import hashlib
 import hmac
 import os

@@ -28,7 +28,8 @@ class Config(harness.SystemTest):
         return path
 
     def run_owampd(self, *arguments):
-        return subprocess.run(self.net.server.command([harness.program("owampd"), *arguments]), capture_output=True,
+        return subprocess.run(self.net.server.command([harness.program("owampd"), *arguments]),
+                              capture_output=True,
                               text=True, timeout=harness.PATIENCE, stdin=subprocess.DEVNULL, check=False)
 
     def test_good(self):
@@ -38,7 +39,8 @@ class Config(harness.SystemTest):
         conf = self.write("conf", GOOD + 'keys = "%s"\nlimits = "%s"\n' % (keys, limits))
         result = self.run_owampd("--check-config", "-c", conf)
         self.assertEqual((result.returncode, result.stderr), (0, ""))
-        self.assertEqual(sorted(result.stdout.splitlines()), sorted("%s: ok" % path for path in (conf, keys, limits)))
+        self.assertEqual(sorted(result.stdout.splitlines()),
+                         sorted("%s: ok" % path for path in (conf, keys, limits)))
 
     def test_examples(self):
         limits, keys = (os.path.join(EXAMPLES, name) for name in ("owampd.limits", "owampd.pfs"))
@@ -48,7 +50,8 @@ class Config(harness.SystemTest):
     def test_bad_conf(self):
         cases = (
             ("# comment\nfrobnicate = 1\n", 2), ("keep = soon\n", 1), ("\nkeep = 12\nkeep = 13\n", 3),
-            ('listen = {"300.1.2.3"}\n', 1), ("modes = Q\n", 1), ("test_ports = \"9-8\"\n", 1), ("pbkdf2_count = 1000\n", 1),
+            ('listen = {"300.1.2.3"}\n', 1), ("modes = Q\n", 1), ("test_ports = \"9-8\"\n", 1),
+            ("pbkdf2_count = 1000\n", 1),
             ("pbkdf2_count = 33554432\n", 1), ("slots_max = 0\n", 1), ("control_timeout = 0.1s\n", 1),
             ("log_level = loud\n", 1),
         )
@@ -57,8 +60,10 @@ class Config(harness.SystemTest):
     def test_bad_limits(self):
         cases = (
             ("limit root with\n", 1), ("limit root with bandwidth=x\n", 1), ("limit root with speed=1\n", 1),
-            ("limit root with disk=1\n\nlimit b with disk=1\n", 3), ("limit root with disk=1\nassign default b\n", 2),
-            ("limit root with disk=1\nassign net 10.0.0.1/8 root\n", 2), ("limit root with disk=1, disk=2\n", 1),
+            ("limit root with disk=1\n\nlimit b with disk=1\n", 3),
+            ("limit root with disk=1\nassign default b\n", 2),
+            ("limit root with disk=1\nassign net 10.0.0.1/8 root\n", 2),
+            ("limit root with disk=1, disk=2\n", 1),
             ("limit root with disk=1\nassign net 10.0.0.0/33 root\n", 2), ("assign default root\n", 1),
             ("limit root with \\\n bandwidth=1, \\\n disk=x\n", 3),
             ("limit root with disk=99999999999999999999\n", 1),
@@ -93,7 +98,8 @@ class Config(harness.SystemTest):
             self.assertIn("%s:1: " % path, result.stderr)
 
     def test_command_line(self):
-        for arguments in (["--frobnicate"], ["--modes", "X"], ["--listen", "nowhere:x"], ["--pbkdf2-count", "5"], ["stray"]):
+        for arguments in (["--frobnicate"], ["--modes", "X"], ["--listen", "nowhere:x"],
+                          ["--pbkdf2-count", "5"], ["stray"]):
             with self.subTest(arguments=arguments):
                 result = self.run_owampd("--foreground", *arguments)
                 self.assertEqual(result.returncode, 2, result.stderr)

@@ -112,7 +112,8 @@ class Killed(harness.SystemTest):
 
     def interrupt(self, number, *arguments):
         server = self.owampd(self.net.server, limits=harness.GENEROUS)
-        client = self.start(self.space, "owping", *LONG, *arguments, self.net.v4, json_output="--json" in arguments)
+        client = self.start(self.space, "owping", *LONG, *arguments, self.net.v4,
+                            json_output="--json" in arguments)
         server.wait_log("2 sessions started")
         # Both senders have reached packets that are older than the Timeout, so that some are valid.
         harness.until(lambda: self.space.datagrams_sent() >= 40, "some packets sent")
@@ -140,7 +141,8 @@ class Killed(harness.SystemTest):
             with self.subTest(signal=number):
                 _, run = self.interrupt(number)
                 self.assert_status(run, 3)
-                self.assertEqual(len([line for line in run.stdout.splitlines() if " sent, 0 lost " in line]), 2)
+                self.assertEqual(len([line for line in run.stdout.splitlines() if " sent, 0 lost " in line]),
+                                 2)
                 self.doCleanups()
                 self.setUp()
 

@@ -21,13 +21,14 @@ class Limits(harness.SystemTest):
         server = self.owampd(self.net.server, limits=harness.GENEROUS)
         control = self.control()
         for to_server in (True, False):
-            for slots in ([(owamp.FIXED, 0)], [(owamp.EXPONENTIAL, 0)], [(owamp.FIXED, 0), (owamp.EXPONENTIAL, 0)]):
+            for slots in ([(owamp.FIXED, 0)], [(owamp.EXPONENTIAL, 0)],
+                          [(owamp.FIXED, 0), (owamp.EXPONENTIAL, 0)]):
                 with self.subTest(to_server=to_server, slots=slots):
                     mark = server.mark()
                     accept = control.request(to_server, 5000, packets=1000, slots=slots)[0]
                     self.assertEqual(accept, owamp.PERMANENT)
-                    server.wait_log(r"notice: 127\.0\.0\.1:\d+: session refused \(Accept 4\): class root: the schedule "
-                                    "sends without end or pause, no class allows that", mark)
+                    server.wait_log(r"notice: 127\.0\.0\.1:\d+: session refused \(Accept 4\): class root: the "
+                                    "schedule sends without end or pause, no class allows that", mark)
         self.assertEqual(control.request(True, 5000)[0], owamp.OK)
 
     def test_2_owping_says_so(self):
@@ -98,7 +99,8 @@ class Limits(harness.SystemTest):
             slots = [(owamp.FIXED, owamp.SECOND // 10)]
             accept, to_port, sid = control.request(True, port, slots=slots, packets=100)
             self.assertEqual(accept, owamp.OK)
-            accept = control.request(False, port, sid=bytes([len(controls)]) * 16, slots=slots, packets=100)[0]
+            accept = control.request(False, port, sid=bytes([len(controls)]) * 16, slots=slots,
+                                     packets=100)[0]
             self.assertEqual(accept, owamp.OK)
             controls.append((control, udp, to_port, sid))
         for control, _, _, _ in controls:

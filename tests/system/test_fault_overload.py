@@ -1,4 +1,4 @@
-"""Fault 5 under overload: what a meter itself lost or did not send must be seen, and must not pass as a success.
+"""Fault 5 under overload: what a meter itself lost or did not send must be seen, and is no success.
 
 A program is overloaded here by being stopped for a while.
 """
@@ -52,7 +52,8 @@ class Overload(harness.SystemTest):
 
     def test_sender(self):
         """Packets too late to be worth sending are skipped, and neither sent nor lost."""
-        client = self.start(self.space, "owping", "-t", "-c", 100, "-i", "0.01f", "-L", 0.3, "-z", 0.1, self.net.v4)
+        client = self.start(self.space, "owping", "-t", "-c", 100, "-i", "0.01f", "-L", 0.3, "-z", 0.1,
+                            self.net.v4)
         harness.until(lambda: self.space.datagrams_sent() >= 5, "some packets sent")
         client.process.signal(signal.SIGSTOP)
         time.sleep(0.7)

@@ -30,14 +30,16 @@ class BadPackets(harness.SystemTest):
         self.assertEqual(accept, owamp.OK)
         udp = control.udp()
         start, timeout = owamp.now(), owamp.SECOND // 2
-        accept, port, sid = control.request(True, udp.getsockname()[1], packets=PACKETS, start=start, timeout=timeout,
+        accept, port, sid = control.request(True, udp.getsockname()[1], packets=PACKETS, start=start,
+                                            timeout=timeout,
                                             slots=[(owamp.FIXED, owamp.SECOND // 100)])
         self.assertEqual((accept, control.start()), (owamp.OK, owamp.OK))
         maker = owamp.PacketKeys(mode, sid, control.keys)
         wrong = [
             maker.packet(PACKETS), maker.packet(0xFFFFFFFF), maker.packet(1 << 31),  # sequence
             maker.packet(1, estimate=owamp.MULTIPLIER_0), maker.packet(PACKETS, estimate=owamp.MULTIPLIER_0),
-            maker.packet(2, stamp=owamp.now() + 4 * timeout), maker.packet(2, stamp=owamp.now() - 4 * timeout),
+            maker.packet(2, stamp=owamp.now() + 4 * timeout),
+            maker.packet(2, stamp=owamp.now() - 4 * timeout),
             maker.packet(2, stamp=0),
             b"", b"x", maker.packet(3)[:-1],
         ]
@@ -73,7 +75,8 @@ class BadPackets(harness.SystemTest):
         control = self.keep(owamp.Control(self.net.client, self.net.v4))
         self.assertEqual(control.set_up(), owamp.OK)
         udp = control.udp()
-        accept, port, sid = control.request(True, udp.getsockname()[1], packets=50, slots=[(owamp.FIXED, owamp.SECOND)])
+        accept, port, sid = control.request(True, udp.getsockname()[1], packets=50,
+                                            slots=[(owamp.FIXED, owamp.SECOND)])
         self.assertEqual((accept, control.start()), (owamp.OK, owamp.OK))
         for seq in (10, 49):
             udp.sendto(owamp.PacketKeys(owamp.OPEN, sid).packet(seq), (self.net.v4, port))
@@ -86,10 +89,11 @@ class BadPackets(harness.SystemTest):
     def check_forged(self, letter, address, forgeries):
         """forgeries makes the packets from one that was seen. Returns the run and the server's account."""
         key = [] if letter == "O" else self.key_options(harness.ALICE)
-        seen = [self.keep(capture.Capture(space, self.net.interface)) for space in (self.net.server, self.net.client)]
+        spaces = (self.net.server, self.net.client)
+        seen = [self.keep(capture.Capture(space, self.net.interface)) for space in spaces]
         mark = self.server.mark()
         client = self.start(self.net.client, "owping", "--records", *OPTIONS, "-A", letter, *key, address)
-        for packets, space in zip(seen, (self.net.client, self.net.server)):
+        for packets, space in zip(seen, reversed(spaces)):
             model = packets.wait(2)[1]
             forger = self.keep(capture.Forger(space, model.version))
             for payload in forgeries(model.payload):
@@ -117,7 +121,8 @@ class BadPackets(harness.SystemTest):
         def forgeries(model):
             stamp = owamp.now()
             maker = owamp.PacketKeys(owamp.OPEN, b"")
-            return [maker.packet(PACKETS, stamp), maker.packet(0xFFFFFFFF, stamp), model[:13] + b"\0", model[:13], b"",
+            return [maker.packet(PACKETS, stamp), maker.packet(0xFFFFFFFF, stamp), model[:13] + b"\0",
+                    model[:13], b"",
                     maker.packet(3, stamp + (1 << 33))]
 
         self.check_discarded("O", forgeries, sequence=2, multiplier=1, short=2, time=1)

@@ -27,11 +27,12 @@ class Fetch(harness.SystemTest):
         return control
 
     def measure(self, control, packets=PACKETS, missing=()):
-        """A session that is not fetched on its own connection. Returns its SID, start and the request's answer."""
+        """A session that is not fetched on its own connection. Returns Accept, SID and start."""
         udp = control.udp()
         start = owamp.now()
         accept, port, sid = control.request(True, udp.getsockname()[1], packets=packets, start=start,
-                                            timeout=owamp.SECOND // 4, slots=[(owamp.FIXED, owamp.SECOND // 128)])
+                                            timeout=owamp.SECOND // 4,
+                                            slots=[(owamp.FIXED, owamp.SECOND // 128)])
         if accept != owamp.OK:
             return accept, sid, start
         self.assertEqual(control.start(), owamp.OK)
@@ -50,15 +51,18 @@ class Fetch(harness.SystemTest):
         """What owfetch gets is what owping got."""
         self.serve(KEEPING)
         directory = self.directory()
-        run = self.owping(self.space, "--records", "-T", directory + "/owping", "-c", PACKETS, "-i", "0.01e", "-L", 0.3,
+        run = self.owping(self.space, "--records", "-T", directory + "/owping", "-c", PACKETS, "-i", "0.01e",
+                          "-L", 0.3,
                           "-z", 0.1, *self.key, self.net.v4)
         self.assert_status(run, 0)
         measured = run.document["tests"][0]
-        run = self.owfetch(self.space, "--records", *self.key, self.net.v4, measured["sid"], directory + "/owfetch")
+        run = self.owfetch(self.space, "--records", *self.key, self.net.v4, measured["sid"],
+                           directory + "/owfetch")
         self.assert_status(run, 0)
         fetched = run.document["tests"][0]
         self.assertEqual(fetched["outcome"], "complete")
-        same = ("direction", "sid", "sender", "receiver", "packets", "start_time_ns", "schedule", "timeout_ns", "padding",
+        same = ("direction", "sid", "sender", "receiver", "packets", "start_time_ns", "schedule",
+                "timeout_ns", "padding",
                 "dscp", "next_seq", "skip_ranges", "summary", "ttl", "reordering", "clock_error", "records")
         for key in same:
             self.assertEqual(fetched[key], measured[key], key)
@@ -82,7 +86,8 @@ class Fetch(harness.SystemTest):
         for begin, end in ((0, 0), (2, 4), (9, 9), (0, 0xFFFFFFFE), (5, 100), (10, 20), (0, 0xFFFFFFFF)):
             with self.subTest(begin=begin, end=end):
                 fetched = other.fetch(sid, begin, end)
-                self.assertEqual((fetched.accept, fetched.finished != 0, fetched.next_seq), (owamp.OK, True, PACKETS))
+                self.assertEqual((fetched.accept, fetched.finished != 0, fetched.next_seq),
+                                 (owamp.OK, True, PACKETS))
                 wanted = [seq for seq in range(PACKETS) if begin <= seq <= end]
                 self.assertEqual(sorted(record.seq for record in fetched.records), wanted)
                 for record in fetched.records:
@@ -95,12 +100,14 @@ class Fetch(harness.SystemTest):
         self.serve(KEEPING)
         _, sid, _ = self.measure(self.connect(), missing=(3,))
         self.wait_finished(sid)
-        run = self.owfetch(self.space, "--records", *self.key, "--begin", 2, "--end", 5, self.net.v4, sid.hex().upper())
+        run = self.owfetch(self.space, "--records", *self.key, "--begin", 2, "--end", 5, self.net.v4,
+                           sid.hex().upper())
         self.assert_status(run, 0)
         test = run.document["tests"][0]
         self.assertEqual(sorted(record["seq"] for record in test["records"]), [2, 3, 4, 5])
         self.assertEqual((test["first_seq"], test["end_seq"]), (2, 6))
-        self.assertEqual((test["summary"]["sent"], test["summary"]["received"], test["summary"]["lost"]), (4, 3, 1))
+        self.assertEqual((test["summary"]["sent"], test["summary"]["received"], test["summary"]["lost"]),
+                         (4, 3, 1))
 
     def test_several(self):
         self.serve(KEEPING)
@@ -134,9 +141,11 @@ class Fetch(harness.SystemTest):
     def test_not_deleted_by_half_a_fetch(self):
         """A connection that breaks in the middle of a fetch costs nothing."""
         packets = 400000  # 10 MB, more than the kernel buffers
-        self.serve("limit root with bandwidth=0, disk=0, max_packet_rate=0, delete_on_fetch=on\nassign default root\n")
+        self.serve("limit root with bandwidth=0, disk=0, max_packet_rate=0, delete_on_fetch=on\n"
+                   "assign default root\n")
         control = self.connect()
-        accept, _, sid = control.request(True, 5000, packets=packets, timeout=owamp.SECOND // 4, start=owamp.now(),
+        accept, _, sid = control.request(True, 5000, packets=packets, timeout=owamp.SECOND // 4,
+                                         start=owamp.now(),
                                          slots=[(owamp.FIXED, owamp.SECOND >> 20)])
         self.assertEqual((accept, control.start()), (owamp.OK, owamp.OK))
         self.assertEqual(control.read_stop(), (owamp.OK, []))
@@ -164,7 +173,8 @@ class Fetch(harness.SystemTest):
         self.wait_finished(sid)
         other = self.connect()
         self.assertEqual(self.measure(other, packets=60)[0], owamp.TEMPORARY)
-        self.server.wait_log(r"class root: disk is limited to 3000 octets, \d+ are in use, the session needs \d+")
+        self.server.wait_log(r"class root: disk is limited to 3000 octets, \d+ are in use, "
+                             r"the session needs \d+")
         self.assertEqual(len(other.fetch(sid).records), 60)
         self.server.wait_log("fetched and deleted")
         self.assertEqual(self.measure(other, packets=60)[0], owamp.OK)

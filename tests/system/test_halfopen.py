@@ -56,7 +56,8 @@ class HalfOpen(harness.SystemTest):
 
     def test_owping_in_measurement(self):
         """Bounded by the schedule, Timeout, and --step-timeout."""
-        client = self.start(self.net.client, "owping", "-c", 40, "-i", "0.05f", "-L", 0.5, "-z", 0.1, "-E", 0.1,
+        client = self.start(self.net.client, "owping", "-c", 40, "-i", "0.05f", "-L", 0.5, "-z", 0.1, "-E",
+                            0.1,
                             "--step-timeout", 1, self.net.v4)
         self.server.wait_log("2 sessions started")
         harness.until(lambda: self.net.client.datagrams_sent() >= 20, "some packets sent")

@@ -1,7 +1,7 @@
 """Losses, duplicates and reordering, over a link that this test controls packet by packet.
 
-A lost packet's record carries the time that its receiver computed. Both sides' receivers are checked to the last
-bit against the schedule of RFC 4656 section 5 computed here, so both sides have the same schedule.
+A lost packet's record carries the time that its receiver computed. Both sides' receivers are checked to the
+last bit against the schedule of RFC 4656 section 5 computed here, so both sides have the same schedule.
 """
 
 import capture
@@ -67,7 +67,8 @@ class Loss(harness.SystemTest):
         self.net.to_server = Script(fate() if isinstance(fate, type) else fate)
         self.net.to_client = Script(fate() if isinstance(fate, type) else fate)
         directory = self.directory()
-        run = self.owping(self.net.client, "--records", *OPTIONS, "-T", directory + "/to", "-F", directory + "/from",
+        run = self.owping(self.net.client, "--records", *OPTIONS, "-T", directory + "/to", "-F",
+                          directory + "/from",
                           *arguments, address or self.net.v4)
         return run, [raw.Saved(directory + "/to"), raw.Saved(directory + "/from")]
 
@@ -77,7 +78,8 @@ class Loss(harness.SystemTest):
         self.assertEqual(sorted(record.seq for record in saved.records if record.lost), lost)
         for record in saved.records:
             if record.lost:
-                self.assertEqual(record.send_time, due[record.seq], "scheduled time of packet %d" % record.seq)
+                self.assertEqual(record.send_time, due[record.seq],
+                                 "scheduled time of packet %d" % record.seq)
                 self.assertEqual(record.ttl, 255)
         self.assertEqual(test["summary"]["lost"], len(lost))
         self.assertEqual(test["summary"]["received"], PACKETS - len(lost))
@@ -89,7 +91,8 @@ class Loss(harness.SystemTest):
         for letter in "OAE":
             for address in (self.net.v4, self.net.v6):
                 with self.subTest(mode=letter, address=address):
-                    run, files = self.measure(drop_most, "-A", letter, *([] if letter == "O" else key), address=address)
+                    run, files = self.measure(drop_most, "-A", letter, *([] if letter == "O" else key),
+                                              address=address)
                     self.assert_status(run, 0)
                     for saved, test in zip(files, run.document["tests"]):
                         self.assertEqual(test["mode"], owamp.MODE_NAMES[letter])

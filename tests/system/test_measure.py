@@ -13,12 +13,12 @@ SLOTS = [(owamp.EXPONENTIAL, MEAN)]
 OPTIONS = ("-c", PACKETS, "-i", "0.015625e", "-L", 0.5, "-z", 0.3, "-E", 0.1)
 DIRECTIONS = {"to_server": ("-t",), "from_server": ("-f",), "both": ()}
 
-# The schedule runs on CLOCK_MONOTONIC mapped to UTC at the start, the stamps are UTC: so far the two may drift
-# apart while a session runs.
+# The schedule runs on CLOCK_MONOTONIC mapped to UTC at the start, the stamps are UTC: so far the two may
+# drift apart while a session runs.
 DRIFT = owamp.interval(0.001)
 
-# Lateness of the server's sender, which the client is not told. Not about speed: a packet with another schedule's
-# time is off by far more or early.
+# Lateness of the server's sender, which the client is not told. Not about speed: a packet with another
+# schedule's time is off by far more or early.
 LATE = owamp.interval(0.25)
 
 
@@ -73,7 +73,8 @@ class Measure(harness.SystemTest):
             files = {each: "%s/%s" % (directory, each) for each in ("to_server", "from_server")}
             save = [] if name == "from_server" else ["-T", files["to_server"]]
             save += [] if name == "to_server" else ["-F", files["from_server"]]
-            client = self.start(self.net.client, "owping", "--records", *OPTIONS, *options, *save, *key, "-A", letter,
+            client = self.start(self.net.client, "owping", "--records", *OPTIONS, *options, *save, *key, "-A",
+                                letter,
                                 address)
             runs.append((client, name, address, files))
         for client, name, address, files in runs:
@@ -99,10 +100,12 @@ class Measure(harness.SystemTest):
     def test_pairs(self):
         """Slots of both types: exponential pairs of packets, the second with the first."""
         path = self.directory() + "/saved"
-        run = self.owping(self.net.client, "-c", 10, "-i", "0.03125e,0f", "-L", 0.5, "-z", 0.2, "-T", path, self.net.v4)
+        run = self.owping(self.net.client, "-c", 10, "-i", "0.03125e,0f", "-L", 0.5, "-z", 0.2, "-T", path,
+                          self.net.v4)
         self.assert_status(run, 0)
         saved = raw.Saved(path)
-        due = owamp.schedule(saved.sid, saved.start, [(owamp.EXPONENTIAL, owamp.SECOND // 32), (owamp.FIXED, 0)], 10)
+        due = owamp.schedule(saved.sid, saved.start,
+                             [(owamp.EXPONENTIAL, owamp.SECOND // 32), (owamp.FIXED, 0)], 10)
         self.assertEqual(due[0], due[1])
         most = owamp.interval(run.document["tests"][0]["health"]["send"]["lateness_max_ns"] / 1e9)
         for record in saved.records:
@@ -111,7 +114,8 @@ class Measure(harness.SystemTest):
 
     def test_link_local(self):
         """Addresses that mean nothing without their zone."""
-        harness.until(lambda: "tentative" not in self.net.server.ip("addr") + self.net.client.ip("addr"), "addresses")
+        harness.until(lambda: "tentative" not in self.net.server.ip("addr") + self.net.client.ip("addr"),
+                      "addresses")
         address = self.net.server.ip("-br", "-6", "addr", "show", "dev", self.net.interface, "scope", "link")
         target = "%s%%%s" % (address.split()[2].partition("/")[0], self.net.interface)
         for form in (target, "[%s]:861" % target):
@@ -129,7 +133,8 @@ class Measure(harness.SystemTest):
         """A wrong passphrase and an unknown user look the same, and nothing is measured."""
         for user, secret in ((harness.ALICE, b"wrong"), ("nobody", b"wrong")):
             with self.subTest(user=user):
-                run = self.owping(self.net.client, *harness.QUICK, *self.key_options(user, secret), self.net.v4)
+                run = self.owping(self.net.client, *harness.QUICK, *self.key_options(user, secret),
+                                  self.net.v4)
                 self.assert_status(run, 1)
                 self.assertIn('refused user "%s" (unknown user or wrong key)' % user, run.stderr)
                 self.assertIsNone(run.document["tests"][0]["summary"]["first_ns"])

@@ -22,7 +22,8 @@ class Packets(harness.SystemTest):
     def watch(self, letter, *arguments, address=None):
         """The test packets of a measurement in both directions: of the client and of the server."""
         key = [] if letter == "O" else self.key_options(harness.ALICE)
-        captures = [capture.Capture(space, self.net.interface) for space in (self.net.server, self.net.client)]
+        spaces = (self.net.server, self.net.client)
+        captures = [capture.Capture(space, self.net.interface) for space in spaces]
         try:
             run = self.owping(self.net.client, *OPTIONS, "-P", "9100-9109", "-A", letter, *key, *arguments,
                               address or self.net.v4)
@@ -43,7 +44,8 @@ class Packets(harness.SystemTest):
         return streams
 
     def test_dscp_and_ttl(self):
-        for (letter, dscp), address in itertools.product((("O", "EF"), ("E", "AF41")), (self.net.v4, self.net.v6)):
+        for (letter, dscp), address in itertools.product((("O", "EF"), ("E", "AF41")),
+                                                         (self.net.v4, self.net.v6)):
             with self.subTest(mode=letter, address=address):
                 tos = {"EF": EF, "AF41": AF41}[dscp] << 2
                 for stream in self.watch(letter, "-D", dscp, address=address):

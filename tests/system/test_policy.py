@@ -18,7 +18,8 @@ class Policy(harness.SystemTest):
 
     def connect(self, user=None, source=None):
         control = self.keep(owamp.Control(self.space, self.net.v4, source=source))
-        self.assertEqual(control.set_up(owamp.ENCRYPTED if user else owamp.OPEN, user, KEYS.get(user)), owamp.OK)
+        self.assertEqual(control.set_up(owamp.ENCRYPTED if user else owamp.OPEN, user, KEYS.get(user)),
+                         owamp.OK)
         return control
 
     def check_refused(self, control, accept, reason, to_server=TO_SERVER, **fields):
@@ -31,11 +32,13 @@ class Policy(harness.SystemTest):
         self.serve("limit root with bandwidth=20480, max_packet_rate=0\nassign default root\n")
         control = self.connect()
         half = {"slots": [(owamp.FIXED, owamp.SECOND // 8)], "padding": 118}
-        self.check_refused(control, owamp.PERMANENT, "class root: bandwidth is limited to 20480 bit/s, the session needs "
+        self.check_refused(control, owamp.PERMANENT,
+                           "class root: bandwidth is limited to 20480 bit/s, the session needs "
                            "20544", slots=half["slots"], padding=279)
         self.assertEqual(control.request(TO_SERVER, 5000, **half)[0], owamp.OK)
         self.assertEqual(control.request(FROM_SERVER, 5000, sid=b"1" * 16, **half)[0], owamp.OK)
-        self.check_refused(control, owamp.TEMPORARY, "class root: bandwidth is limited to 20480 bit/s, 20480 are in use, "
+        self.check_refused(control, owamp.TEMPORARY,
+                           "class root: bandwidth is limited to 20480 bit/s, 20480 are in use, "
                            "the session needs 10240", **half)
 
     def test_bandwidth_of_ipv6(self):
@@ -44,7 +47,8 @@ class Policy(harness.SystemTest):
         control = self.keep(owamp.Control(self.space, self.net.v6))
         control.set_up()
         fields = {"slots": [(owamp.FIXED, owamp.SECOND // 8)]}
-        self.check_refused(control, owamp.PERMANENT, "class root: bandwidth is limited to 10240 bit/s, the session needs "
+        self.check_refused(control, owamp.PERMANENT,
+                           "class root: bandwidth is limited to 10240 bit/s, the session needs "
                            "10304", padding=99, **fields)
         self.assertEqual(control.request(TO_SERVER, 5000, padding=98, **fields)[0], owamp.OK)
 
@@ -52,32 +56,42 @@ class Policy(harness.SystemTest):
         self.serve("limit root with bandwidth=0, max_packet_rate=100, max_timeout=5, max_duration=60\n"
                    "assign default root\n")
         control = self.connect()
-        self.check_refused(control, owamp.PERMANENT, "class root: max_packet_rate is limited to 100 packets/s, the session "
+        self.check_refused(control, owamp.PERMANENT,
+                           "class root: max_packet_rate is limited to 100 packets/s, the session "
                            "needs 128", slots=[(owamp.FIXED, owamp.SECOND // 128)])
-        self.check_refused(control, owamp.PERMANENT, "class root: max_timeout is limited to 5 s, the session needs 6",
+        self.check_refused(control, owamp.PERMANENT,
+                           "class root: max_timeout is limited to 5 s, the session needs 6",
                            timeout=5 * owamp.SECOND + 4000000)
-        self.check_refused(control, owamp.PERMANENT, "class root: max_duration is limited to 60 s, the session needs 100",
+        self.check_refused(control, owamp.PERMANENT,
+                           "class root: max_duration is limited to 60 s, the session needs 100",
                            packets=100, slots=[(owamp.FIXED, owamp.SECOND)], start=owamp.now())
-        self.check_refused(control, owamp.PERMANENT, "class root: max_packet_rate is limited to 100 packets/s, the session "
+        self.check_refused(control, owamp.PERMANENT,
+                           "class root: max_packet_rate is limited to 100 packets/s, the session "
                            "sends a burst of 101 packets back to back.*", packets=202,
-                           slots=[(owamp.FIXED, owamp.SECOND * 10)] + [(owamp.FIXED, 0)] * 100, start=owamp.now())
+                           slots=[(owamp.FIXED, owamp.SECOND * 10)] + [(owamp.FIXED, 0)] * 100,
+                           start=owamp.now())
         self.assertEqual(control.request(TO_SERVER, 5000, timeout=5 * owamp.SECOND)[0], owamp.OK)
 
     def test_start_time_counts(self):
         """A start in years would hold what is reserved for so long."""
         self.serve("limit root with max_duration=60\nassign default root\n")
-        self.check_refused(self.connect(), owamp.PERMANENT, r"class root: max_duration is limited to 60 s, the session "
+        self.check_refused(self.connect(), owamp.PERMANENT,
+                           r"class root: max_duration is limited to 60 s, the session "
                            r"needs \d+", start=owamp.now() + 1000 * owamp.SECOND)
 
     def test_sessions_are_given_back(self):
         """By the end of a measurement, and by the end of a connection that measured nothing."""
-        self.serve("limit root with test_sessions=2\nassign default root\n")
-        for _ in range(3):
+        self.serve("limit root with test_sessions=2\nassign default root\n", keys=KEYS)
+        key = self.key_options(ALICE)
+        for _ in range(2):
             self.assert_served(self.space, self.net.v4)
-        for _ in range(3):
-            control = self.connect()
+            # What was received for a user stays stored, and is no session any more.
+            self.assert_served(self.space, self.net.v4, *key)
+        for user in (None, ALICE, None):
+            control = self.connect(user)
             self.assertEqual([control.request(TO_SERVER, 5000)[0] for _ in range(2)], [owamp.OK] * 2)
-            self.check_refused(control, owamp.TEMPORARY, "class root: test_sessions is limited to 2 sessions, 2 are in use, "
+            self.check_refused(control, owamp.TEMPORARY,
+                               "class root: test_sessions is limited to 2 sessions, 2 are in use, "
                                "the session needs 1")
             mark = self.server.mark()
             control.close()
@@ -122,13 +136,16 @@ class Policy(harness.SystemTest):
         self.server.wait_log(r"127\.0\.0\.8:\d+: unauthenticated mode, class net$")
         self.server.wait_log(r"127\.0\.0\.1:\d+: unauthenticated mode, class root$")
         self.assertEqual(alice.request(TO_SERVER, 5000)[0], owamp.OK)
-        self.check_refused(alice, owamp.TEMPORARY, "class alices: test_sessions is limited to 1 sessions, 1 are in use, "
+        self.check_refused(alice, owamp.TEMPORARY,
+                           "class alices: test_sessions is limited to 1 sessions, 1 are in use, "
                            "the session needs 1")
         self.assertEqual(bob.request(TO_SERVER, 5000)[0], owamp.OK)
-        self.check_refused(bob, owamp.TEMPORARY, "class users: test_sessions is limited to 2 sessions, 2 are in use, the "
+        self.check_refused(bob, owamp.TEMPORARY,
+                           "class users: test_sessions is limited to 2 sessions, 2 are in use, the "
                            "session needs 1")
         self.assertEqual(net.request(TO_SERVER, 5000)[0], owamp.OK)
-        self.check_refused(default, owamp.TEMPORARY, "class root: test_sessions is limited to 3 sessions, 3 are in use, the "
+        self.check_refused(default, owamp.TEMPORARY,
+                           "class root: test_sessions is limited to 3 sessions, 3 are in use, the "
                            "session needs 1")
 
     def test_open_mode_off_for_a_network(self):

@@ -5,8 +5,9 @@ import harness
 import owamp
 from aes import AES, CBC
 
-# RFC 4656 appendix B gives the sums of 1,000,000 deviates, which take too long here. These are checkpoints on the
-# way there, of a separate program that reproduces all four sums: the first deviate, SUM[1000] and SUM[10000].
+# RFC 4656 appendix B gives the sums of 1,000,000 deviates, which take too long here. These are checkpoints on
+# the way there, of a separate program that reproduces all four sums: the first deviate, SUM[1000] and
+# SUM[10000].
 CHECKPOINTS = {
     "2872979303ab47eeac028dab3829dab2": (0x6D27E540, 0x3EB7D735C01, 0x276B1B252495),
     "0102030405060708090a0b0c0d0e0f00": (0xC2127448, 0x3F0A9B48272, 0x26D5259F60E3),

@@ -30,7 +30,8 @@ class Reload(harness.SystemTest):
 
     def running(self, *arguments):
         """A measurement that lasts while the test does its work."""
-        client = self.start(self.space, "owping", "-t", "-c", 100, "-i", "0.02f", "-L", 0.5, "-z", 0.1, *arguments,
+        client = self.start(self.space, "owping", "-t", "-c", 100, "-i", "0.02f", "-L", 0.5, "-z", 0.1,
+                            *arguments,
                             self.net.v4)
         self.server.wait_log("1 session started")
         return client
@@ -110,7 +111,8 @@ class Reload(harness.SystemTest):
         control.set_up(owamp.ENCRYPTED, ALICE, KEYS[ALICE])
         self.assertEqual(control.request(True, 5000)[0], owamp.OK)
         self.assertEqual(control.request(True, 5000)[0], owamp.TEMPORARY)
-        self.server.wait_log("class one: test_sessions is limited to 2 sessions, 2 are in use, the session needs 1")
+        self.server.wait_log("class one: test_sessions is limited to 2 sessions, 2 are in use, "
+                             "the session needs 1")
         self.check_undisturbed(client)
 
     def test_peer_without_class(self):

@@ -18,12 +18,14 @@ class Tshark(harness.SystemTest):
         self.processes.append(capture)
         self.addCleanup(capture.kill)
         capture.wait_log("File: ")
-        run = self.owping(net.client, "-t", "-c", PACKETS, "-i", "0.02f", "-L", 0.3, "-z", 0.2, "-E", 0.05, "-D", "EF",
+        run = self.owping(net.client, "-t", "-c", PACKETS, "-i", "0.02f", "-L", 0.3, "-z", 0.2, "-E", 0.05,
+                          "-D", "EF",
                           "-s", 26, net.v4 if version == 4 else net.v6)
         self.assert_status(run, 0)
         self.assertEqual(capture.wait(), 0)
         fields = sum((["-e", field] for field in FIELDS[version]), [])
-        result = subprocess.run(["tshark", "-n", "-r", path, "-T", "fields", *fields], capture_output=True, text=True,
+        result = subprocess.run(["tshark", "-n", "-r", path, "-T", "fields", *fields], capture_output=True,
+                                text=True,
                                 timeout=harness.PATIENCE, check=True)
         # 46 is EF; 8 octets of UDP header, 14 of OWAMP, 26 of padding.
         self.assertEqual(result.stdout.splitlines(), ["46\t255\t48"] * PACKETS)

@@ -165,7 +165,7 @@ static void test_sid(void **state)
 {
 	static const uint8_t expected[4] = {192, 0, 2, 9};
 	struct sockaddr_storage local = address_of("192.0.2.9", 0);
-	uint8_t sid[OWAMP_SID_SIZE], second[OWAMP_SID_SIZE];
+	uint8_t sid[OWAMP_SID_SIZE] = {0}, second[OWAMP_SID_SIZE] = {0};
 	uint64_t before = ntp_now(), time;
 
 	(void)state;

@@ -202,7 +202,7 @@ static void test_snapshot_is_whole(void **state)
 	(void)state;
 	assert_non_null(clock);
 	assert_int_equal(pthread_create(&thread, NULL, publish, &hammer), 0);
-	for (int i = 0; i < 200000 || latest < 1000; i++) {
+	for (int i = 0; i < 1000000 || latest < 1000000; i++) {
 		struct owamp_clock_snapshot snapshot = snapshot_of(clock);
 
 		assert_int_equal(snapshot.drift_ppb, snapshot.bound_ns * 3);

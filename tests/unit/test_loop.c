@@ -226,14 +226,14 @@ static void test_timers_in_order(void **state)
 	char log[8] = "";
 
 	alarms[0].quits = true;
-	set_alarm(&alarms[0], fixture, 'd', log, now + 9 * MS);
-	set_alarm(&alarms[1], fixture, 'b', log, now + 3 * MS);
-	set_alarm(&alarms[2], fixture, 'c', log, now + 6 * MS);
+	set_alarm(&alarms[0], fixture, 'd', log, now + 3 * MS);
+	set_alarm(&alarms[1], fixture, 'b', log, now + 1 * MS);
+	set_alarm(&alarms[2], fixture, 'c', log, now + 2 * MS);
 	set_alarm(&alarms[3], fixture, 'a', log, now - 1000 * MS);
 	run(fixture);
 	assert_string_equal(log, "abcd");
 	for (int i = 0; i < 3; i++)
-		assert_true(alarms[i].at >= now + (i == 0 ? 9 : i == 1 ? 3 : 6) * MS);
+		assert_true(alarms[i].at >= now + (i == 0 ? 3 : i) * MS);
 }
 
 static void test_timer_moves_and_cancels(void **state)

@@ -56,7 +56,11 @@ OWAMP_API int owamp_receiver_new(struct owamp_receiver **receiver, const struct 
 				 owamp_record_fn *sink, void *context);
 OWAMP_API void owamp_receiver_free(struct owamp_receiver *receiver);
 
-/* A negative value is an error of ours (no memory, crypto), not of the packet. */
+/*
+ * The result, of enum owamp_receive_result; a negative value is an error of ours
+ * (no memory, crypto), not of the packet. A receive time of 0, which once in 136
+ * years is a time, is recorded as 1: 0 means lost.
+ */
 OWAMP_API int owamp_receiver_packet(struct owamp_receiver *receiver, const uint8_t *packet, size_t size,
 				    owamp_ntp receive_time, uint16_t receive_error, uint8_t ttl);
 
