@@ -150,6 +150,7 @@ void connection_flush(struct connection *connection)
 	/* A bounded number of turns: others want to be served during a long fetch. */
 	for (int turn = 0; turn < TURNS_AT_ONCE; turn++) {
 		if (!send_output(connection)) {
+			log_peer(connection, LOG_INFO, strerror(errno));
 			connection_close(connection);
 			return;
 		}
