@@ -45,6 +45,7 @@ struct bench_usage {
 };
 
 struct bench_side {
+	unsigned sessions; /* that the server's log tells the end of */
 	uint64_t sent;
 	uint64_t skipped;
 	uint64_t socket_drops;

@@ -255,13 +255,15 @@ static double number_before(const char *line, const char *word)
 static bool add_line(void *context, const char *line)
 {
 	struct bench_side *side = context;
-	const char *sent = strstr(line, " sent: ");
+	const char *sent = strstr(line, " ended: ");
 	unsigned long long packets, all;
 	double mean, most;
 
-	side->socket_drops += (uint64_t)number_before(line, " dropped at our socket");
-	if (!sent || sscanf(sent, " sent: %llu of %llu packets", &packets, &all) != 2)
+	side->socket_drops += (uint64_t)number_before(line, " dropped at our own socket");
+	side->sessions += strstr(line, " finished: ") != NULL;
+	if (!sent || sscanf(sent, " ended: %llu of %llu packets sent", &packets, &all) != 2)
 		return false;
+	side->sessions++;
 	mean = number_before(line, " us on average");
 	most = number_before(line, " us at most");
 	side->sent += packets;

@@ -215,8 +215,8 @@ static int watch_signals(struct bench *bench)
 {
 	static const int signals[] = {SIGINT, SIGTERM};
 
-	return owamp_loop_signals(owamp_engine_loop(bench->engine), signals, sizeof signals / sizeof signals[0],
-				  interrupted, bench);
+	return owamp_loop_signals(owamp_engine_loop(bench->engine), signals,
+				  sizeof signals / sizeof signals[0], interrupted, bench);
 }
 
 /* All sessions from the beginning to the end. */
@@ -377,7 +377,8 @@ static bool is_right(const struct bench_results *results)
 {
 	return results->complete == results->sessions && results->bench.socket_drops == 0 &&
 	       results->server.socket_drops == 0 &&
-	       (!results->server_known || results->server.usage.processes == 1);
+	       (!results->server_known ||
+		(results->server.usage.processes == 1 && results->server.sessions == results->sessions));
 }
 
 int main(int argc, char **argv)

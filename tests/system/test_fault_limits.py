@@ -27,8 +27,9 @@ class Limits(harness.SystemTest):
                     mark = server.mark()
                     accept = control.request(to_server, 5000, packets=1000, slots=slots)[0]
                     self.assertEqual(accept, owamp.PERMANENT)
-                    server.wait_log(r"notice: 127\.0\.0\.1:\d+: session refused \(Accept 4\): class root: the "
-                                    "schedule sends without end or pause, no class allows that", mark)
+                    server.wait_log(
+                        r"notice: 127\.0\.0\.1:\d+: session refused \(Accept 4\): class root: the schedule "
+                        "sends without end or pause, no class allows that", mark)
         self.assertEqual(control.request(True, 5000)[0], owamp.OK)
 
     def test_2_owping_says_so(self):
