@@ -97,11 +97,11 @@ class Limits(harness.SystemTest):
             control = self.control()
             udp = control.udp()
             port = udp.getsockname()[1]
-            slots = [(owamp.FIXED, owamp.SECOND // 10)]
-            accept, to_port, sid = control.request(True, port, slots=slots, packets=100)
+            # The Timeout is for a busy machine, where it can take long to get all of them started.
+            fields = {"slots": [(owamp.FIXED, owamp.SECOND // 4)], "timeout": 100 * owamp.SECOND}
+            accept, to_port, sid = control.request(True, port, packets=100, **fields)
             self.assertEqual(accept, owamp.OK)
-            accept = control.request(False, port, sid=bytes([len(controls)]) * 16, slots=slots,
-                                     packets=100)[0]
+            accept = control.request(False, port, sid=bytes([len(controls)]) * 16, packets=100, **fields)[0]
             self.assertEqual(accept, owamp.OK)
             controls.append((control, udp, to_port, sid))
         for control, _, _, _ in controls:
