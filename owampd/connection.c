@@ -198,7 +198,7 @@ static void timer_expired(struct owamp_timer *timer)
 		connection_drop(connection, LOG_NOTICE, "no Stop-Sessions in answer to ours");
 	else if (connection->fetching)
 		connection_drop(connection, LOG_NOTICE, "the client does not take the data it fetches");
-	else if (owamp_control_server_input_size(connection->control) > 0)
+	else if (owamp_control_server_mid_message(connection->control))
 		connection_drop(connection, LOG_NOTICE, "an incomplete message, and no more of it in time");
 	else if (session_any_new(connection))
 		connection_drop(connection, LOG_NOTICE, "sessions were requested and not started in time");
@@ -217,14 +217,14 @@ void connection_wait(struct connection *connection)
 	else if (connection->fetch_waiting)
 		wait = 0; /* for us: the settle timer runs */
 	else if (!connection->established || (connection->stop_sent && !connection->stop_received) ||
-		 owamp_control_server_input_size(connection->control) > 0)
+		 owamp_control_server_mid_message(connection->control))
 		wait = config->handshake_timeout_ns;
 	else if (owamp_control_server_active(connection->control))
 		wait = 0;
-	else if (session_any_new(connection))
-		wait = START_TIMEOUT_NS;
 	else
 		wait = config->control_timeout_ns;
+	if (session_any_new(connection) && wait > START_TIMEOUT_NS)
+		wait = START_TIMEOUT_NS;
 	if (wait == 0)
 		owamp_loop_cancel_timer(connection->server->loop, &connection->timer);
 	else
@@ -383,7 +383,7 @@ static void handle_events(struct connection *connection)
 	if (connection->closed)
 		return;
 	if (result < 0 && !connection->closing) {
-		connection_drop(connection, LOG_WARNING, "%s: %s", owamp_error_text(result),
+		connection_drop(connection, LOG_WARNING, "%s",
 				owamp_control_server_reason(connection->control));
 		return;
 	}
@@ -412,7 +412,7 @@ static void connection_ready(struct owamp_watch *watch, uint32_t events)
 	}
 	if (connection->closing)
 		return;
-	fresh = owamp_control_server_input_size(connection->control) == 0;
+	fresh = !owamp_control_server_mid_message(connection->control);
 	if (owamp_control_server_input(connection->control, buffer, (size_t)size)) {
 		connection_drop(connection, LOG_ERR, "out of memory");
 		return;

@@ -171,8 +171,10 @@ static int open_socket(struct session *session, char *reason, size_t reason_size
 			 session->sends ? "Sender" : "Receiver");
 	else if (error)
 		snprintf(reason, reason_size, "opening the test socket: %s", strerror(errno));
+	/* EINVAL: a link-local address without the link, as of a client that mixes scopes. */
 	if (error)
-		return errno == EADDRNOTAVAIL && error != OWAMP_ELIMIT ? OWAMP_EINVAL : OWAMP_ELIMIT;
+		return error != OWAMP_ELIMIT && (errno == EADDRNOTAVAIL || errno == EINVAL) ? OWAMP_EINVAL
+											    : OWAMP_ELIMIT;
 	if (session->sends)
 		request->sender_port = port;
 	else

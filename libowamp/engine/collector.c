@@ -485,9 +485,10 @@ void owamp_collector_end(struct owamp_collector_session *session)
 	collector = session->collector;
 	lock(collector);
 	stop_receiving(session);
+	/* Before the thread can free it. */
+	owamp_loop_unpost(collector->loop, &session->post);
 	session->next_ended = collector->ended;
 	collector->ended = session;
 	unlock(collector);
-	owamp_loop_unpost(collector->loop, &session->post);
 	wake(collector);
 }

@@ -11,7 +11,9 @@ int control_client_die(struct owamp_control_client *client, int error, const cha
 	client->state = STATE_DEAD;
 	client->error = error;
 	if (!client->reason)
-		client->reason = reason ? reason : owamp_error_text(error);
+		client->reason = reason                 ? reason
+				 : error == OWAMP_EAUTH ? "the HMAC of a message does not match"
+							: owamp_error_text(error);
 	return error;
 }
 

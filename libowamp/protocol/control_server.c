@@ -11,7 +11,9 @@ int control_server_die(struct owamp_control_server *server, int error, const cha
 	server->state = STATE_DEAD;
 	server->error = error;
 	if (!server->reason)
-		server->reason = reason ? reason : owamp_error_text(error);
+		server->reason = reason                 ? reason
+				 : error == OWAMP_EAUTH ? "the HMAC of a message does not match"
+							: owamp_error_text(error);
 	return error;
 }
 
@@ -61,6 +63,12 @@ int owamp_control_server_input(struct owamp_control_server *server, const uint8_
 		return server->error;
 	error = stream_input(&server->stream, octets, size);
 	return error ? control_server_die(server, error, NULL) : 0;
+}
+
+bool owamp_control_server_mid_message(const struct owamp_control_server *server)
+{
+	return server->state == STATE_SLOTS || server->state == STATE_SKIP_SLOTS ||
+	       stream_input_size(&server->stream) > 0;
 }
 
 size_t owamp_control_server_input_size(const struct owamp_control_server *server)

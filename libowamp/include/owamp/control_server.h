@@ -89,6 +89,9 @@ OWAMP_API int owamp_control_server_input(struct owamp_control_server *server, co
 OWAMP_API int owamp_control_server_poll(struct owamp_control_server *server,
 					struct owamp_control_server_event *event);
 
+/* The peer has begun a message and owes the rest of it. */
+OWAMP_API bool owamp_control_server_mid_message(const struct owamp_control_server *server);
+
 /* Octets received and not yet understood. */
 OWAMP_API size_t owamp_control_server_input_size(const struct owamp_control_server *server);
 
