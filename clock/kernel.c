@@ -21,7 +21,8 @@ void clock_kernel_judge(const struct timex *timex, struct clock_sample *sample)
 	 * ptp4l and phc2sys clear STA_UNSYNC but leave esterror at its limit and
 	 * maxerror at 0, whatever the offset is: such a kernel knows nothing.
 	 */
-	if (sample->synchronized && timex->esterror >= PHASE_LIMIT_US) {
+	/* systemd-timesyncd claims errors of 0 at each of its updates: nothing is known either. */
+	if (sample->synchronized && (timex->esterror >= PHASE_LIMIT_US || timex->esterror == 0)) {
 		sample->synchronized = false;
 		maxerror_us = PHASE_LIMIT_US;
 	}

@@ -17,11 +17,8 @@
 /* A fetch goes on when less than this waits to be sent. */
 #define OUTPUT_LOW 65536
 
-/* Turns of filling and sending the output in one go. */
-#define TURNS_AT_ONCE 32
-
-/* Sessions that were accepted and not started hold sockets and limits. */
-#define START_TIMEOUT_NS INT64_C(60000000000)
+/* Events, or fillings of the output, in one turn. */
+#define STEPS_AT_ONCE 16
 
 /* For a fetching client to take any more of the data. */
 #define FETCH_TIMEOUT_NS INT64_C(60000000000)
@@ -29,8 +26,8 @@
 /* For a peer to take the last of the output. */
 #define CLOSE_TIMEOUT_NS INT64_C(5000000000)
 
-/* Skip ranges in one Stop-Sessions: 8 MB of them. */
-#define SKIPS_MAX (1 << 20)
+/* Skip ranges in one Stop-Sessions. */
+#define SKIPS_MAX (1 << 16)
 
 static void log_peer(const struct connection *connection, int priority, const char *text)
 {
@@ -90,6 +87,7 @@ void connection_close(struct connection *connection)
 	fetch_abort(connection);
 	owamp_loop_cancel_timer(server->loop, &connection->timer);
 	owamp_loop_cancel_timer(server->loop, &connection->settle_timer);
+	owamp_loop_unpost(server->loop, &connection->turn);
 	owamp_loop_unwatch(server->loop, &connection->watch);
 	close(connection->fd);
 	if (connection->previous)
@@ -120,15 +118,22 @@ static bool send_output(struct connection *connection)
 		if (sent < 0)
 			return errno == EAGAIN || errno == EINTR;
 		owamp_control_server_sent(connection->control, (size_t)sent);
-		if (connection->fetching)
+		/* A fetching client that takes data gets more time; one that is being dropped does not. */
+		if (connection->fetching && !connection->closing)
 			connection_wait(connection);
 	}
+}
+
+/* Is an answer of ours outstanding, so that the next command has to wait? */
+static bool is_busy(const struct connection *connection)
+{
+	return connection->closing || connection->job_running || connection->fetching ||
+	       connection->fetch_waiting;
 }
 
 /* Reading pauses while an answer is owed, so that a peer cannot make us buffer its commands. */
 static void update_watch(struct connection *connection)
 {
-	bool owed = connection->job_running || connection->fetching || connection->fetch_waiting;
 	uint32_t events = 0;
 	size_t size;
 
@@ -136,39 +141,24 @@ static void update_watch(struct connection *connection)
 	if (size > 0 || connection->fetching)
 		events |= EPOLLOUT;
 	if (!connection->closing &&
-	    (!owed || owamp_control_server_input_size(connection->control) < READ_SIZE))
+	    (!is_busy(connection) || owamp_control_server_input_size(connection->control) < READ_SIZE))
 		events |= EPOLLIN;
 	(void)owamp_loop_rewatch(connection->server->loop, &connection->watch, events);
 }
 
-void connection_flush(struct connection *connection)
+void connection_send_now(struct connection *connection)
 {
-	size_t size = 0;
-
-	if (connection->closed)
-		return;
-	/* A bounded number of turns: others want to be served during a long fetch. */
-	for (int turn = 0; turn < TURNS_AT_ONCE; turn++) {
-		if (!send_output(connection)) {
-			log_peer(connection, LOG_INFO, strerror(errno));
-			connection_close(connection);
-			return;
-		}
-		owamp_control_server_output(connection->control, &size);
-		if (!connection->fetching || size >= OUTPUT_LOW)
-			break;
-		fetch_continue(connection, size);
-		if (connection->closed)
-			return;
-	}
-	owamp_control_server_output(connection->control, &size);
-	if (connection->closing && size == 0) {
-		connection_close(connection);
-		return;
-	}
-	update_watch(connection);
+	/* A broken connection is noticed by the next turn. */
+	(void)send_output(connection);
 }
 
+void connection_kick(struct connection *connection)
+{
+	if (!connection->closed)
+		owamp_loop_post(connection->server->loop, &connection->turn);
+}
+
+/* Only changes the state: what is left of the output goes out in the next turn, and then it closes. */
 void connection_drop(struct connection *connection, int priority, const char *format, ...)
 {
 	char text[512];
@@ -178,11 +168,12 @@ void connection_drop(struct connection *connection, int priority, const char *fo
 	vsnprintf(text, sizeof text, format, arguments);
 	va_end(arguments);
 	log_peer(connection, priority, text);
-	session_abort_all(connection);
 	connection->closing = true;
+	session_abort_all(connection);
+	fetch_abort(connection);
 	(void)owamp_loop_set_timer(connection->server->loop, &connection->timer,
 				   owamp_mono_ns() + CLOSE_TIMEOUT_NS);
-	connection_flush(connection);
+	connection_kick(connection);
 }
 
 static void timer_expired(struct owamp_timer *timer)
@@ -223,9 +214,10 @@ void connection_wait(struct connection *connection)
 		wait = 0;
 	else
 		wait = config->control_timeout_ns;
-	if (session_any_new(connection) && wait > START_TIMEOUT_NS)
-		wait = START_TIMEOUT_NS;
-	if (wait == 0)
+	/* However many other commands come in between. */
+	if (session_any_new(connection) && wait > connection->start_by - owamp_mono_ns())
+		wait = connection->start_by - owamp_mono_ns();
+	if (wait == 0 && !session_any_new(connection))
 		owamp_loop_cancel_timer(connection->server->loop, &connection->timer);
 	else
 		(void)owamp_loop_set_timer(connection->server->loop, &connection->timer,
@@ -250,8 +242,6 @@ static void derive_key(struct owamp_job *job)
 						 connection->salt, connection->pbkdf2_count, connection->key);
 }
 
-static void handle_events(struct connection *connection);
-
 static void key_derived(struct owamp_job *job)
 {
 	struct connection *connection = job->context;
@@ -265,6 +255,7 @@ static void key_derived(struct owamp_job *job)
 		owamp_loop_post(connection->server->loop, &connection->server->reap);
 		return;
 	}
+	connection_kick(connection);
 	if (connection->closing)
 		return;
 	if (!connection->klass) {
@@ -288,7 +279,7 @@ static void key_derived(struct owamp_job *job)
 	}
 	established(connection);
 	connection_wait(connection);
-	handle_events(connection);
+	connection_kick(connection);
 }
 
 /* An unknown user costs the same time as a known one and looks the same. */
@@ -320,7 +311,13 @@ static void set_up(struct connection *connection, const struct owamp_control_ser
 		policy_classify(server->policy, (const struct sockaddr *)&connection->peer,
 				event->mode == OWAMP_MODE_OPEN ? NULL : connection->key_id, event->mode);
 	if (event->mode == OWAMP_MODE_OPEN) {
-		/* The greeting offered it only if the class allows it. */
+		/* Offered in the greeting, but the limits may have been reloaded since. */
+		if (!connection->klass || !policy_allows_open(connection->klass)) {
+			(void)owamp_control_server_refuse(connection->control, OWAMP_ACCEPT_FAILURE);
+			connection_drop(connection, LOG_NOTICE,
+					"refused: open mode is not allowed for this peer");
+			return;
+		}
 		if (owamp_control_server_accept(connection->control)) {
 			connection_drop(connection, LOG_ERR, "internal error in the set-up");
 			return;
@@ -369,25 +366,66 @@ static void handle_event(struct connection *connection, const struct owamp_contr
 	}
 }
 
-static void handle_events(struct connection *connection)
+/* Handles one event. False: there is none. */
+static bool handle_next(struct connection *connection)
 {
 	struct owamp_control_server_event event;
-	int result = 0;
+	int result;
 
-	while (!connection->closed && !connection->closing &&
-	       (result = owamp_control_server_poll(connection->control, &event)) > 0) {
-		handle_event(connection, &event);
-		if (!connection->closed && !connection->closing && connection->established)
-			connection_wait(connection);
-	}
-	if (connection->closed)
-		return;
-	if (result < 0 && !connection->closing) {
+	if (is_busy(connection))
+		return false;
+	result = owamp_control_server_poll(connection->control, &event);
+	if (result < 0) {
 		connection_drop(connection, LOG_WARNING, "%s",
 				owamp_control_server_reason(connection->control));
+		return false;
+	}
+	if (result == 0)
+		return false;
+	handle_event(connection, &event);
+	if (!connection->closing && connection->established)
+		connection_wait(connection);
+	return true;
+}
+
+/*
+ * Understands what has come in, answers, and sends. This is the one place
+ * where a connection's handlers meet, and where it is closed: all others only
+ * change its state and ask for a turn. A turn is bounded, others want theirs.
+ */
+static void take_turn(struct connection *connection)
+{
+	bool more = true;
+	size_t size = 0;
+
+	for (int i = 0; i < STEPS_AT_ONCE && more; i++) {
+		owamp_control_server_output(connection->control, &size);
+		more = size < OUTPUT_LOW && handle_next(connection);
+		if (!send_output(connection)) {
+			log_peer(connection, LOG_INFO, strerror(errno));
+			connection_close(connection);
+			return;
+		}
+		owamp_control_server_output(connection->control, &size);
+		if (connection->fetching && !connection->closing && size < OUTPUT_LOW) {
+			fetch_continue(connection, size);
+			more = true;
+		}
+	}
+	owamp_control_server_output(connection->control, &size);
+	if (connection->closing && size == 0) {
+		connection_close(connection);
 		return;
 	}
-	connection_flush(connection);
+	update_watch(connection);
+	/* With output waiting, the socket's readiness brings the next turn. */
+	if (more && size < OUTPUT_LOW)
+		connection_kick(connection);
+}
+
+static void turn_due(struct owamp_post *post)
+{
+	take_turn(post->context);
 }
 
 static void connection_ready(struct owamp_watch *watch, uint32_t events)
@@ -397,11 +435,9 @@ static void connection_ready(struct owamp_watch *watch, uint32_t events)
 	bool fresh;
 	ssize_t size;
 
-	if (events & EPOLLOUT) {
-		connection_flush(connection);
-		if (connection->closed || !(events & EPOLLIN))
-			return;
-	}
+	connection_kick(connection);
+	if (!(events & (EPOLLIN | EPOLLERR | EPOLLHUP)))
+		return;
 	size = recv(connection->fd, buffer, sizeof buffer, 0);
 	if (size < 0 && (errno == EAGAIN || errno == EINTR))
 		return;
@@ -419,7 +455,6 @@ static void connection_ready(struct owamp_watch *watch, uint32_t events)
 	}
 	if (fresh && connection->established)
 		connection_wait(connection);
-	handle_events(connection);
 }
 
 /* What is offered to this peer: its network's class decides on open mode. */
@@ -477,6 +512,9 @@ void connection_new(struct server *server, int fd, const struct sockaddr *peer, 
 	memcpy(&connection->peer, peer, owamp_address_size(peer));
 	owamp_address_text(peer, true, connection->name);
 	connection->timer = (struct owamp_timer){.expired = timer_expired, .context = connection};
+	connection->settle_timer =
+		(struct owamp_timer){.expired = session_settle_expired, .context = connection};
+	connection->turn = (struct owamp_post){.call = turn_due, .context = connection};
 	connection->watch = (struct owamp_watch){.fd = fd, .ready = connection_ready, .context = connection};
 	result = make_control(connection, turn_away != NULL);
 	if (result < 0 || getsockname(fd, (struct sockaddr *)&connection->local, &size) ||
@@ -502,5 +540,5 @@ void connection_new(struct server *server, int fd, const struct sockaddr *peer, 
 		return;
 	}
 	connection_wait(connection);
-	connection_flush(connection);
+	connection_kick(connection);
 }

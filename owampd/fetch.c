@@ -46,6 +46,15 @@ static bool is_settling(const struct connection *connection, const uint8_t sid[O
 	return false;
 }
 
+static bool owns(const struct connection *connection, const struct store_session *stored)
+{
+	for (const struct session *s = connection->sessions; s; s = s->next) {
+		if (s->stored == stored)
+			return true;
+	}
+	return false;
+}
+
 static void begin(struct connection *connection, struct store_session *stored, bool complete,
 		  uint32_t begin_seq, uint32_t end_seq)
 {
@@ -54,9 +63,9 @@ static void begin(struct connection *connection, struct store_session *stored, b
 	bool finished = store_outcome(stored) != STORE_RUNNING;
 	uint32_t count = store_seek(stored, begin_seq, end_seq, &connection->fetch_cursor);
 
-	/* Without the sender's account its schedule's end is the best that is known. */
-	if (finished && !store_stop(stored, &stop))
-		stop.next_seq = info->request.packets;
+	/* Without the sender's account nothing is said of what is not in the records. */
+	if (finished)
+		store_stop(stored, &stop);
 	if (owamp_control_server_fetch_begin(connection->control, &info->request, finished, stop.next_seq,
 					     stop.skips, stop.skip_count, count)) {
 		connection_drop(connection, LOG_ERR, "internal error in answering a fetch");
@@ -65,7 +74,9 @@ static void begin(struct connection *connection, struct store_session *stored, b
 	store_hold(stored);
 	connection->fetching = stored;
 	connection->fetch_left = count;
-	connection->fetch_delete = complete && policy_delete_on_fetch(connection->klass);
+	/* What an open-mode connection owns is deleted only by itself: it still refers to it. */
+	connection->fetch_delete = complete && policy_delete_on_fetch(connection->klass) &&
+				   (info->key_id || owns(connection, stored));
 	connection_wait(connection);
 }
 
@@ -151,7 +162,11 @@ void fetch_continue(struct connection *connection, size_t output_size)
 		return;
 	}
 	count = store_read(connection->fetching, &connection->fetch_cursor, records, count);
-	if (count == 0 || owamp_control_server_fetch_records(connection->control, records, count)) {
+	if (count == 0) {
+		connection_drop(connection, LOG_NOTICE, "the session ended while a part of it was fetched");
+		return;
+	}
+	if (owamp_control_server_fetch_records(connection->control, records, count)) {
 		connection_drop(connection, LOG_ERR, "internal error in answering a fetch");
 		return;
 	}

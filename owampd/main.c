@@ -17,6 +17,8 @@
 
 struct program {
 	struct server server;
+	int ready;        /* the parent that waits to hear that we are; -1 in the foreground */
+	bool pid_written; /* the file is ours to remove */
 	int argc;
 	char **argv;
 };
@@ -86,6 +88,50 @@ static int drop_privileges(const struct config *config)
 	return 0;
 }
 
+/*
+ * The only fork there is, before any thread. The parent stays until the server
+ * is ready, so that what goes wrong before is seen and has an exit status.
+ */
+static int go_to_background(int *ready)
+{
+	int ends[2];
+	pid_t child;
+	char octet;
+
+	if (pipe2(ends, O_CLOEXEC) || (child = fork()) < 0) {
+		fprintf(stderr, "owampd: going to the background: %s\n", strerror(errno));
+		return -1;
+	}
+	if (child == 0) {
+		close(ends[0]);
+		*ready = ends[1];
+		return setsid() < 0 ? -1 : 0;
+	}
+	close(ends[1]);
+	_exit(read(ends[0], &octet, 1) == 1 ? 0 : 1);
+}
+
+/* From here on the log is syslog's, and the terminal is let go. */
+static void tell_ready(struct program *program)
+{
+	int null;
+
+	if (program->ready < 0)
+		return;
+	log_open(false, program->server.config->log_level);
+	null = open("/dev/null", O_RDWR | O_CLOEXEC);
+	if (null >= 0) {
+		(void)dup2(null, STDIN_FILENO);
+		(void)dup2(null, STDOUT_FILENO);
+		(void)dup2(null, STDERR_FILENO);
+		close(null);
+	}
+	if (write(program->ready, "", 1) != 1)
+		log_write(LOG_NOTICE, "who started this did not wait");
+	close(program->ready);
+	program->ready = -1;
+}
+
 static void log_line(void *context, const char *line)
 {
 	log_write(*(int *)context, "%s", line);
@@ -109,7 +155,7 @@ static bool same_addresses(const struct config *a, const struct config *b)
 static void reload(struct program *program)
 {
 	struct server *server = &program->server;
-	struct owamp_keyfile *keys;
+	struct owamp_keyfile *keys, *keys_before;
 	struct policy *policy;
 	struct config *config;
 	int error_level = LOG_ERR, info_level = LOG_INFO;
@@ -130,13 +176,14 @@ static void reload(struct program *program)
 		log_write(LOG_WARNING, "reload: a change of listen takes effect at the next start");
 	policy_adopt(policy, server->policy);
 	policy_free(server->policy);
-	owamp_keyfile_free(server->keys);
 	config_free(server->config);
+	keys_before = server->keys;
 	server->policy = policy;
 	server->keys = keys;
 	server->config = config;
 	log_set_level(config->log_level);
-	server_reclassify(server);
+	server_reloaded(server, keys_before);
+	owamp_keyfile_free(keys_before);
 	log_write(LOG_NOTICE, "reloaded: %zu keys", keys ? owamp_keyfile_count(keys) : 0);
 	policy_describe(policy, log_line, &info_level);
 }
@@ -175,8 +222,10 @@ static int run(struct program *program)
 		return -1;
 	if (server->config->pid_file && write_pid(server->config->pid_file))
 		return -1;
+	program->pid_written = server->config->pid_file != NULL;
 	if (drop_privileges(server->config))
 		return -1;
+	tell_ready(program);
 	policy_describe(server->policy, log_line, &level);
 	log_write(LOG_NOTICE, "owampd " OWAMP_VERSION " ready: %s; %zu keys",
 		  owamp_modes_text(server->config->modes, modes, sizeof modes),
@@ -188,22 +237,26 @@ static int run(struct program *program)
 	return 0;
 }
 
-static void clean_up(struct server *server)
+static void clean_up(struct program *program)
 {
+	struct server *server = &program->server;
+
 	if (server->loop)
 		server_stop(server);
 	owamp_engine_free(server->engine);
 	store_free(server->store, server_release_grant);
 	policy_free(server->policy);
 	owamp_keyfile_free(server->keys);
-	if (server->config && server->config->pid_file)
-		(void)unlink(server->config->pid_file);
+	/* After the drop of privileges the folder may not be ours: then at least it names no process. */
+	if (program->pid_written && unlink(server->config->pid_file) && truncate(server->config->pid_file, 0))
+		log_write(LOG_WARNING, "pid_file %s could not be removed: %s", server->config->pid_file,
+			  strerror(errno));
 	config_free(server->config);
 }
 
 int main(int argc, char **argv)
 {
-	struct program program = {.argc = argc, .argv = argv};
+	struct program program = {.argc = argc, .argv = argv, .ready = -1};
 	struct server *server = &program.server;
 	char error[512];
 	int status;
@@ -216,15 +269,15 @@ int main(int argc, char **argv)
 		config_free(server->config);
 		return 1;
 	}
-	/* The only fork there is: into the background, before any thread. */
-	if (!server->config->foreground && daemon(1, 0)) {
-		fprintf(stderr, "owampd: going to the background: %s\n", strerror(errno));
-		clean_up(server);
+	/* A log that nobody reads any more is no reason to end. */
+	(void)signal(SIGPIPE, SIG_IGN);
+	if (!server->config->foreground && go_to_background(&program.ready)) {
+		clean_up(&program);
 		return 1;
 	}
-	log_open(server->config->foreground, server->config->log_level);
+	log_open(true, server->config->log_level);
 	raise_descriptor_limit();
 	status = run(&program) ? 1 : 0;
-	clean_up(server);
+	clean_up(&program);
 	return status;
 }

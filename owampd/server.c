@@ -70,7 +70,6 @@ static void accept_ready(struct owamp_watch *watch, uint32_t events)
 	/* Nothing was taken from the queue: without a pause this would spin. */
 	log_write(LOG_ERR, "accepting a connection: %s; pausing for a second", strerror(errno));
 	watch_listeners(server, 0);
-	server->accept_timer = (struct owamp_timer){.expired = accept_again, .context = server};
 	(void)owamp_loop_set_timer(server->loop, &server->accept_timer, owamp_mono_ns() + ACCEPT_PAUSE_NS);
 }
 
@@ -120,6 +119,7 @@ int server_listen(struct server *server)
 		log_write(LOG_ERR, "no address to listen on");
 		return OWAMP_ESYSTEM;
 	}
+	server->accept_timer = (struct owamp_timer){.expired = accept_again, .context = server};
 	server->retention_timer = (struct owamp_timer){.expired = retention_expired, .context = server};
 	return owamp_loop_set_timer(server->loop, &server->retention_timer, owamp_mono_ns() + RETENTION_NS);
 }
@@ -140,16 +140,34 @@ void server_stop(struct server *server)
 	owamp_loop_cancel_timer(server->loop, &server->accept_timer);
 }
 
-void server_reclassify(struct server *server)
+/* The key a connection was set up with is the one its user has now. */
+static bool key_still_valid(const struct connection *connection, const struct owamp_keyfile *before,
+			    const struct owamp_keyfile *now)
 {
-	struct connection *next;
+	size_t before_size = 0, now_size = 0;
+	const uint8_t *before_secret, *now_secret;
 
-	for (struct connection *c = server->connections; c; c = next) {
-		next = c->next;
+	if (!connection->key_id[0])
+		return true;
+	before_secret = before ? owamp_keyfile_find(before, connection->key_id, &before_size) : NULL;
+	now_secret = now ? owamp_keyfile_find(now, connection->key_id, &now_size) : NULL;
+	return before_secret && now_secret && before_size == now_size &&
+	       memcmp(before_secret, now_secret, now_size) == 0;
+}
+
+void server_reloaded(struct server *server, const struct owamp_keyfile *keys_before)
+{
+	for (struct connection *c = server->connections; c; c = c->next) {
 		c->klass =
 			policy_classify(server->policy, (struct sockaddr *)&c->peer,
 					c->key_id[0] ? c->key_id : NULL, c->mode ? c->mode : OWAMP_MODE_OPEN);
-		if (!c->klass && c->established)
+		if (!c->established || c->closing)
+			continue;
+		c->revoked |= !key_still_valid(c, keys_before, server->keys);
+		if (!c->klass)
 			connection_drop(c, LOG_NOTICE, "the new limits file assigns no class to this peer");
+		else if (c->mode == OWAMP_MODE_OPEN && !policy_allows_open(c->klass))
+			connection_drop(c, LOG_NOTICE,
+					"the new limits file does not allow open mode to this peer");
 	}
 }

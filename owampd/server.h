@@ -54,7 +54,8 @@ struct server {
 /* server.c */
 int server_listen(struct server *server);      /* logs what failed */
 void server_stop(struct server *server);       /* closes listeners and connections */
-void server_reclassify(struct server *server); /* after a change of the policy */
+/* After a reload: new classes, no new sessions with old keys; drops connections that the limits rule out. */
+void server_reloaded(struct server *server, const struct owamp_keyfile *keys_before);
 void server_release_grant(void *grant);
 
 /* One test session on a control connection. */
@@ -83,7 +84,9 @@ struct connection {
 	struct connection *previous, *next;
 	int fd;
 	struct owamp_watch watch;
-	struct owamp_timer timer;        /* for the peer to go on */
+	struct owamp_timer timer; /* for the peer to go on */
+	struct owamp_post turn;
+	int64_t start_by;                /* mono: for sessions that were accepted to be started */
 	struct owamp_timer settle_timer; /* for receivers after a Stop-Sessions */
 	struct sockaddr_storage peer, local;
 	char name[OWAMP_ADDRESS_TEXT];
@@ -93,6 +96,7 @@ struct connection {
 	uint32_t mode;
 	char key_id[OWAMP_KEYID_SIZE + 1]; /* "" in open mode */
 	const struct policy_class *klass;
+	bool revoked; /* its key is no longer its user's: no new sessions */
 
 	struct owamp_job job; /* key derivation */
 	bool job_running;
@@ -121,10 +125,13 @@ struct connection {
 /* connection.c */
 void connection_new(struct server *server, int fd, const struct sockaddr *peer, const char *turn_away);
 void connection_close(struct connection *connection);
-/* Logs why at the priority, sends what is left of the output, and closes. */
+/* Logs why at the priority; the rest of the output is sent, then the connection closes. */
 void connection_drop(struct connection *connection, int priority, const char *format, ...)
 	__attribute__((format(printf, 3, 4)));
-void connection_flush(struct connection *connection);
+/* Has the connection's events handled and its output sent, soon: from any handler. */
+void connection_kick(struct connection *connection);
+/* Sends now what is in the output, if the socket takes it. */
+void connection_send_now(struct connection *connection);
 /* A new wait for the peer begins, of the kind that fits the connection's state. */
 void connection_wait(struct connection *connection);
 
@@ -146,6 +153,7 @@ void session_stop_received(struct connection *connection, const struct owamp_con
 void session_settle_now(struct connection *connection);
 /* Goes on to stop, settle and fetch when that is possible. */
 void session_settle(struct connection *connection);
+void session_settle_expired(struct owamp_timer *timer);
 /* The control connection is gone, or the peer broke the rules. */
 void session_abort_all(struct connection *connection);
 

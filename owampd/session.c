@@ -13,6 +13,15 @@
 
 #include "log.h"
 
+/* Sessions that were accepted and not started hold sockets and limits. */
+#define START_TIMEOUT_NS INT64_C(60000000000)
+
+/* A schedule that began longer ago than its Timeout and this is a mistake. */
+#define PAST_MAX_NS INT64_C(60000000000)
+
+/* Rates are taken over windows of a second, less what slots lose by rounding to 2^-32 s. */
+#define RATE_WINDOW (OWAMP_SECOND - 65536)
+
 /* UDP and IP headers, for the bandwidth. */
 #define HEADERS_IPV4 28
 #define HEADERS_IPV6 48
@@ -42,6 +51,8 @@ static const char *check(const struct connection *connection, const struct owamp
 	if (owamp_ntp_diff(request->start, now) > (int64_t)OWAMP_SPAN_MAX ||
 	    owamp_ntp_diff(now, request->start) > (int64_t)OWAMP_SPAN_MAX)
 		return "Start Time is decades away";
+	if (owamp_ntp_diff_ns(now, request->start) - owamp_interval_to_ns(request->timeout) > PAST_MAX_NS)
+		return "Start Time is long past: do the clocks agree?";
 	if (request->padding > OWAMP_PACKET_MAX - base)
 		return "packets would be larger than UDP allows";
 	if (request->conf_sender && owamp_type_p_dscp(request->type_p) < 0)
@@ -63,6 +74,10 @@ static const char *check_peer(const struct connection *connection, const struct 
 	return "Sender Address is not the client's";
 }
 
+/*
+ * What the session takes, by the busiest second of its schedule: a mean would
+ * let through what sleeps for hours and then sends everything at once.
+ */
 static void weigh(const struct connection *connection, const struct owamp_request *request,
 		  struct policy_demand *demand)
 {
@@ -70,23 +85,30 @@ static void weigh(const struct connection *connection, const struct owamp_reques
 	double octets =
 		(double)(base + request->padding) + (request->ipvn == 4 ? HEADERS_IPV4 : HEADERS_IPV6);
 	owamp_ntp now = owamp_ntp_from_unix_ns(owamp_real_ns());
+	int64_t ahead = owamp_ntp_diff(request->start, now);
+	uint32_t peak = owamp_schedule_peak(request->slots, request->slot_count, RATE_WINDOW);
 	owamp_interval turn = 0;
-	double turn_s, length_s, wait_s;
+	double turn_s, length_s, mean, late_s;
 
 	(void)owamp_schedule_turn(request->slots, request->slot_count, &turn);
 	turn_s = (double)turn / (double)OWAMP_SECOND;
-	wait_s = (double)owamp_ntp_diff(request->start, now) / (double)OWAMP_SECOND;
-	length_s = turn_s * request->packets / request->slot_count + (wait_s > 0 ? wait_s : 0);
+	length_s = turn_s * request->packets / request->slot_count;
+	mean = turn == 0 ? INFINITY : request->slot_count / turn_s;
+	if (peak > request->packets)
+		peak = request->packets;
+	/* Packets that are late already leave at once, up to a Timeout of them (section 4.1.1). */
+	late_s = fmin(ahead < 0 ? -(double)ahead : 0, (double)request->timeout) / (double)OWAMP_SECOND;
 	*demand = (struct policy_demand){
-		.packet_rate = turn == 0 ? INFINITY : request->slot_count / turn_s,
-		.burst = owamp_schedule_burst(request->slots, request->slot_count),
-		.stored_octets = request->conf_receiver ? store_octets_wanted(request->packets) : 0,
+		.packet_rate = request->packets > 1 ? fmax(mean, peak) : fmin(mean, 1),
+		.burst = (uint32_t)fmin(late_s * mean, request->packets),
+		.stored_octets = request->conf_receiver ? store_octets_wanted(request->packets) +
+								  store_overhead(request->slot_count, 0)
+							: 0,
 		.timeout_ns = owamp_interval_to_ns(request->timeout),
-		.duration_ns = length_s > 9e9 ? INT64_MAX : (int64_t)(length_s * 1e9),
 	};
-	/* One packet has no rate. */
-	if (request->packets == 1 && turn > 0)
-		demand->packet_rate = 1;
+	if (ahead > 0)
+		length_s += (double)ahead / (double)OWAMP_SECOND;
+	demand->duration_ns = length_s > 9e9 ? INT64_MAX : (int64_t)(length_s * 1e9);
 	demand->bandwidth_bps = demand->packet_rate * octets * 8;
 }
 
@@ -246,6 +268,15 @@ static void refuse(struct connection *connection, uint8_t accept, const char *re
 		connection_drop(connection, LOG_ERR, "internal error in refusing a session");
 }
 
+static unsigned session_count(const struct connection *connection)
+{
+	unsigned count = 0;
+
+	for (const struct session *s = connection->sessions; s; s = s->next)
+		count++;
+	return count;
+}
+
 void session_request(struct connection *connection, const struct owamp_request *request)
 {
 	struct session *session;
@@ -254,6 +285,18 @@ void session_request(struct connection *connection, const struct owamp_request *
 	const char *wrong = check(connection, request, &accept);
 
 	session_settle_now(connection);
+	if (connection->closing)
+		return;
+	if (connection->revoked) {
+		refuse(connection, OWAMP_ACCEPT_FAILURE, "the user's key was changed or removed");
+		return;
+	}
+	if (!wrong && session_count(connection) >= connection->server->config->sessions_per_connection_max) {
+		/* Results of open-mode sessions stay with the connection. */
+		refuse(connection, OWAMP_ACCEPT_TEMPORARY_RESOURCES,
+		       "sessions_per_connection_max is reached");
+		return;
+	}
 	if (wrong) {
 		refuse(connection, accept, wrong);
 		return;
@@ -269,6 +312,8 @@ void session_request(struct connection *connection, const struct owamp_request *
 		return;
 	}
 	owamp_sid_text(session->request.sid, session->sid_text);
+	if (!session_any_new(connection))
+		connection->start_by = owamp_mono_ns() + START_TIMEOUT_NS;
 	session->next = connection->sessions;
 	connection->sessions = session;
 	if (owamp_control_server_accept_session(connection->control, OWAMP_ACCEPT_OK,

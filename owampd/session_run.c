@@ -33,7 +33,8 @@ static void sender_finished(void *context)
 
 	if (wait < 0)
 		wait = 0;
-	session->complete_timer = (struct owamp_timer){.expired = sender_complete, .context = session};
+	session->complete_timer.expired = sender_complete;
+	session->complete_timer.context = session;
 	(void)owamp_loop_set_timer(server->loop, &session->complete_timer,
 				   owamp_mono_ns() + wait + server->config->end_delay_ns);
 }
@@ -142,9 +143,7 @@ void session_start_all(struct connection *connection)
 	}
 	connection->started = true;
 	connection->stop_sent = connection->stop_received = false;
-	connection_flush(connection);
-	if (connection->closed)
-		return;
+	connection_send_now(connection);
 	for (struct session *s = connection->sessions; s && !error; s = s->next) {
 		if (session_is_new(s) && s->sends)
 			error = start_sender(s);
@@ -209,7 +208,7 @@ static int keep_stop(struct session *session, const struct owamp_stop_session *s
 	return 0;
 }
 
-static void settle_expired(struct owamp_timer *timer)
+void session_settle_expired(struct owamp_timer *timer)
 {
 	session_settle(timer->context);
 }
@@ -243,7 +242,6 @@ void session_stop_received(struct connection *connection, const struct owamp_con
 	send_stop(connection);
 	if (connection->closing || connection->closed)
 		return;
-	connection->settle_timer = (struct owamp_timer){.expired = settle_expired, .context = connection};
 	(void)owamp_loop_set_timer(connection->server->loop, &connection->settle_timer,
 				   owamp_mono_ns() + longest + SETTLE_NS);
 	session_settle(connection);
@@ -317,7 +315,13 @@ static void end_receiver(struct session *session, enum store_outcome outcome,
 	outcome = store_outcome(session->stored);
 	if (started)
 		log_receiver(session, &health, how[outcome]);
-	policy_settle_storage(session->grant, store_octets(session->stored));
+	policy_settle_storage(session->grant,
+			      store_octets(session->stored) + store_overhead(session->request.slot_count,
+									     stop ? stop->skip_count : 0));
+	/* The store has its own account of the sender now. */
+	free(session->skips);
+	session->skips = NULL;
+	session->stop.skips = NULL;
 }
 
 static void log_sender(const struct session *session)
@@ -409,7 +413,7 @@ void session_settle(struct connection *connection)
 	if (connection->stop_sent && connection->stop_received) {
 		for (const struct session *s = connection->sessions; s; s = s->next) {
 			if (may_still_arrive(s)) {
-				connection_flush(connection);
+				connection_kick(connection);
 				return;
 			}
 		}
@@ -421,7 +425,7 @@ void session_settle(struct connection *connection)
 		connection_wait(connection);
 		fetch_resume(connection);
 	}
-	connection_flush(connection);
+	connection_kick(connection);
 }
 
 void session_abort_all(struct connection *connection)

@@ -79,10 +79,18 @@ static void on_connect_timeout(struct owamp_timer *timer)
 
 static int watch_signals(struct owping_run *run)
 {
-	static const int signals[] = {SIGINT, SIGTERM, SIGHUP};
+	static const int wanted[] = {SIGINT, SIGTERM, SIGHUP};
+	int signals[sizeof(wanted) / sizeof(wanted[0])];
+	size_t count = 0;
 
-	return owamp_loop_signals(owamp_engine_loop(run->engine), signals,
-				  sizeof(signals) / sizeof(signals[0]), on_signal, run);
+	/* nohup and shells ignore signals for a reason. */
+	for (size_t i = 0; i < sizeof(wanted) / sizeof(wanted[0]); i++) {
+		struct sigaction action;
+
+		if (sigaction(wanted[i], NULL, &action) == 0 && action.sa_handler != SIG_IGN)
+			signals[count++] = wanted[i];
+	}
+	return owamp_loop_signals(owamp_engine_loop(run->engine), signals, count, on_signal, run);
 }
 
 static int load_credentials(struct owping_run *run)

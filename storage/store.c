@@ -23,7 +23,6 @@ struct store_session {
 	struct store_session *next; /* in its bucket */
 	struct store_info info;
 	enum store_outcome outcome;
-	bool has_stop;
 	uint32_t next_seq;
 	uint32_t skip_count;
 	struct owamp_skip_range *skips;
@@ -89,6 +88,12 @@ uint64_t store_octets_wanted(uint32_t packets)
 {
 	/* An eighth more, and some: duplicates are results too. */
 	return ((uint64_t)packets + packets / 8 + 16) * OWAMP_RECORD_SIZE;
+}
+
+uint64_t store_overhead(uint32_t slot_count, uint32_t skip_count)
+{
+	return sizeof(struct store_session) + sizeof(struct chunk) + slot_count * sizeof(struct owamp_slot) +
+	       skip_count * sizeof(struct owamp_skip_range);
 }
 
 /* The random octets of the SID. */
@@ -223,9 +228,8 @@ int store_finish(struct store_session *session, enum store_outcome outcome,
 		if (stop->skip_count > 0)
 			memcpy(session->skips, stop->skips, stop->skip_count * sizeof *stop->skips);
 		session->skip_count = stop->skip_count;
-		session->next_seq = stop->next_seq;
-		session->has_stop = true;
 	}
+	session->next_seq = stop ? stop->next_seq : cut;
 	pthread_mutex_lock(&session->lock);
 	if (outcome == STORE_INVALID)
 		free_chunks(session);
@@ -247,15 +251,12 @@ enum store_outcome store_outcome(const struct store_session *session)
 	return session->outcome;
 }
 
-bool store_stop(const struct store_session *session, struct owamp_stop_session *stop)
+void store_stop(const struct store_session *session, struct owamp_stop_session *stop)
 {
-	if (!session->has_stop)
-		return false;
 	memcpy(stop->sid, session->info.request.sid, OWAMP_SID_SIZE);
 	stop->next_seq = session->next_seq;
 	stop->skip_count = session->skip_count;
 	stop->skips = session->skips;
-	return true;
 }
 
 uint64_t store_octets(struct store_session *session)

@@ -39,8 +39,11 @@ int store_new(struct store **store);
 /* release is called for each session that goes, with its grant. */
 void store_free(struct store *store, void (*release)(void *grant));
 
-/* The octets to reserve for a session: its packets and some duplicates. */
+/* The octets to reserve for a session's records: its packets and some duplicates. */
 uint64_t store_octets_wanted(uint32_t packets);
+
+/* What a session takes besides its records. */
+uint64_t store_overhead(uint32_t slot_count, uint32_t skip_count);
 
 /* OWAMP_EINVAL if the SID is there already. */
 int store_open(struct store *store, const struct store_info *info, struct store_session **session);
@@ -61,9 +64,9 @@ struct store_session *store_find(struct store *store, const uint8_t sid[OWAMP_SI
 const struct store_info *store_info(const struct store_session *session);
 enum store_outcome store_outcome(const struct store_session *session);
 
-/* The sender's account, with the SID; false if there is none. */
-bool store_stop(const struct store_session *session, struct owamp_stop_session *stop);
-uint64_t store_octets(struct store_session *session);
+/* The sender's account, with the SID; without one, next_seq is where the records end. */
+void store_stop(const struct store_session *session, struct owamp_stop_session *stop);
+uint64_t store_octets(struct store_session *session);  /* of records */
 uint64_t store_dropped(struct store_session *session); /* records that could not be kept */
 
 /* A walk over the records of a range, as they are at its begin. */

@@ -60,6 +60,12 @@ static int take_request(struct client_item *item, const struct owamp_request *re
 	return 0;
 }
 
+/* A server may send duplicates, but not without end: they are not authenticated yet. */
+static bool too_many_records(const struct client_item *item, const struct owamp_request *request)
+{
+	return item->record_total > 4 * (uint64_t)request->packets + 1024;
+}
+
 static void fetch_ack(struct client_item *item, const struct owamp_control_client_event *event)
 {
 	if (event->accept != OWAMP_ACCEPT_OK) {
@@ -70,6 +76,7 @@ static void fetch_ack(struct client_item *item, const struct owamp_control_clien
 		client_fetch_next(item->client, item->client->fetching + 1);
 		return;
 	}
+	item->record_total = event->record_total;
 	if (item->is_fetch) {
 		item->result.stopped = event->finished;
 		item->result.next_seq = event->next_seq;
@@ -89,6 +96,9 @@ static void fetch_done(struct client_item *item)
 	} else {
 		item->result.records = item->records;
 		item->result.record_count = item->record_count;
+		if (item->out_of_memory)
+			client_item_error(item, OWAMP_ENOMEM, "out of memory after %u records",
+					  item->record_count);
 	}
 	item->settled = true;
 	client_fetch_next(item->client, item->client->fetching + 1);
@@ -104,7 +114,9 @@ void client_fetch_event(struct owamp_client *client, const struct owamp_control_
 		fetch_ack(item, event);
 		break;
 	case OWAMP_CLIENT_FETCH_REQUEST:
-		error = take_request(item, event->request);
+		error = too_many_records(item, item->is_fetch ? event->request : &item->result.request)
+				? OWAMP_ELIMIT
+				: take_request(item, event->request);
 		break;
 	case OWAMP_CLIENT_FETCH_SKIPS:
 		if (item->is_fetch && item->result.stopped)

@@ -20,6 +20,7 @@ struct client_item {
 	bool is_fetch;
 	uint32_t begin_seq; /* of a fetch */
 	uint32_t end_seq;
+	uint32_t record_total; /* the server announced */
 	uint8_t sid[OWAMP_SID_SIZE];
 
 	struct owamp_test_config test;

@@ -254,7 +254,8 @@ static void sender_finished(void *context)
 
 	if (wait < 0)
 		wait = 0;
-	item->complete_timer = (struct owamp_timer){.expired = sender_complete, .context = item};
+	item->complete_timer.expired = sender_complete;
+	item->complete_timer.context = item;
 	(void)owamp_loop_set_timer(item->client->loop, &item->complete_timer,
 				   owamp_mono_ns() + wait + item->test.end_delay_ns);
 }

@@ -285,6 +285,10 @@ static int wait_for_events(struct owamp_collector *collector, struct epoll_event
 	}
 	unlock(collector);
 	count = epoll_pwait2(collector->epoll, events, EVENTS_AT_ONCE, due ? &timeout : NULL, NULL);
+	/* Old kernels and sandboxes do not know it. */
+	if (count < 0 && errno != EINTR)
+		count = epoll_wait(collector->epoll, events, EVENTS_AT_ONCE,
+				   due && ns < RECHECK_NS ? (int)(ns / 1000000) + 1 : RECHECK_NS / 1000000);
 	pthread_mutex_lock(&collector->lock);
 	return count;
 }
@@ -300,6 +304,7 @@ static void *run(void *context)
 	while (!collector->quit) {
 		int count = wait_for_events(collector, events);
 		int64_t woken = owamp_mono_ns();
+		bool all_read = count < EVENTS_AT_ONCE;
 		struct owamp_due *due;
 
 		for (int i = 0; i < count; i++) {
@@ -310,7 +315,7 @@ static void *run(void *context)
 				if (read(collector->wake, &drained, sizeof drained) < 0)
 					continue;
 			} else if (!session->stopped && !session->failed) {
-				(void)drain(session, PACKETS_AT_ONCE);
+				all_read &= drain(session, PACKETS_AT_ONCE);
 			}
 			make_way(collector);
 		}
@@ -318,7 +323,8 @@ static void *run(void *context)
 			expire((struct owamp_collector_session *)due);
 			make_way(collector);
 		}
-		collector->previous_wake = woken;
+		if (all_read)
+			collector->previous_wake = woken;
 		free_ended(collector);
 	}
 	free_ended(collector);

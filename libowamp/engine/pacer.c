@@ -16,6 +16,9 @@
 /* A full send buffer is tried again after this. */
 #define RETRY_NS 100000
 
+/* Before anything was measured. */
+#define FIRST_GAP_NS 100000
+
 /*
  * The lock is held while a packet is sent and free while the thread sleeps, so
  * whoever takes it on the loop's thread waits for one packet at most, and no
@@ -29,6 +32,7 @@ struct owamp_pacer {
 	atomic_uint waiting;   /* threads that want the lock: a busy pacer makes way */
 	pthread_cond_t change; /* a session was added, or the end */
 	struct heap heap;
+	int64_t gap_ns; /* from a stamp to the end of its send call: a maximum that fades slowly */
 	bool quit;
 };
 
@@ -40,7 +44,6 @@ struct owamp_pacer_session {
 	/* Schedule time runs on CLOCK_MONOTONIC: this is one instant on both scales. */
 	int64_t mono0;
 	owamp_ntp utc0;
-	int64_t gap_ns; /* recent stamp-to-sent time, decaying maximum */
 	owamp_ntp last;
 	struct owamp_send_health health;
 	double lateness_sum_ns;
@@ -84,9 +87,9 @@ static void note_departure(struct owamp_pacer_session *session, int64_t lateness
 		health->lateness_max_ns = lateness_ns;
 	if (gap_ns > health->stamp_gap_max_ns)
 		health->stamp_gap_max_ns = gap_ns;
-	session->gap_ns -= session->gap_ns / 64;
-	if (gap_ns > session->gap_ns)
-		session->gap_ns = gap_ns;
+	session->pacer->gap_ns -= session->pacer->gap_ns / 1024;
+	if (gap_ns > session->pacer->gap_ns)
+		session->pacer->gap_ns = gap_ns;
 }
 
 /* Stamps and sends the current packet. 0, or errno. */
@@ -98,7 +101,7 @@ static int depart(struct owamp_pacer_session *session, int64_t *before, int64_t 
 		size_t size;
 
 		*before = owamp_mono_ns();
-		estimate = owamp_clock_error(session->pacer->clock, *before, session->gap_ns);
+		estimate = owamp_clock_error(session->pacer->clock, *before, session->pacer->gap_ns);
 		packet = owamp_sender_stamp(session->sender, owamp_ntp_from_unix_ns(owamp_real_ns()),
 					    estimate, &size);
 		if (!packet)
@@ -222,6 +225,7 @@ int owamp_pacer_new(struct owamp_pacer **pacer, struct owamp_loop *loop, const s
 		return OWAMP_ENOMEM;
 	p->loop = loop;
 	p->clock = clock;
+	p->gap_ns = FIRST_GAP_NS;
 	pthread_mutex_init(&p->lock, NULL);
 	pthread_cond_init(&p->change, NULL);
 	if (pthread_create(&p->thread, NULL, run, p)) {

@@ -124,20 +124,38 @@ int owamp_schedule_turn(const struct owamp_slot *slots, size_t slot_count, owamp
 	return 0;
 }
 
-uint32_t owamp_schedule_burst(const struct owamp_slot *slots, size_t slot_count)
+uint32_t owamp_schedule_peak(const struct owamp_slot *slots, size_t slot_count, owamp_interval window)
 {
-	uint64_t run = 0, longest = 0;
+	owamp_interval turn, span = 0;
+	uint64_t whole, most = 1, count = 1;
 
-	/* Twice around sees the run that crosses the end. */
-	for (size_t i = 0; i < 2 * slot_count; i++) {
-		/* An exponential wait with mean 0 is no wait either. */
-		run = slots[i % slot_count].interval == 0 ? run + 1 : 0;
-		if (run > longest)
-			longest = run;
-	}
-	if (longest >= slot_count)
+	if (owamp_schedule_turn(slots, slot_count, &turn) || turn == 0)
 		return UINT32_MAX;
-	return longest + 1 > UINT32_MAX ? UINT32_MAX : (uint32_t)(longest + 1);
+	whole = window / turn;
+	window %= turn;
+	if (window == 0) {
+		/* Whole turns exactly: the window is open at its end. */
+		whole--;
+		window = turn;
+	}
+	/* count packets span count - 1 waits; the window slides over the circle once. */
+	for (size_t first = 0, last = 0; first < slot_count; first++) {
+		while (count < slot_count + 1 && span + slots[(last + 1) % slot_count].interval < window) {
+			last++;
+			span += slots[last % slot_count].interval;
+			count++;
+		}
+		if (count > most)
+			most = count;
+		if (count > 1) {
+			span -= slots[(first + 1) % slot_count].interval;
+			count--;
+		} else {
+			last = first + 1;
+		}
+	}
+	most += whole * slot_count;
+	return most > UINT32_MAX ? UINT32_MAX : (uint32_t)most;
 }
 
 int owamp_schedule_new(struct owamp_schedule **schedule, const struct owamp_slot *slots, size_t slot_count,

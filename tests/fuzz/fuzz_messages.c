@@ -201,15 +201,17 @@ static void times(struct input *in)
 	assert(owamp_interval_to_ns(any) >= 0);
 }
 
-static void check_burst(const struct owamp_slot *slots, size_t count)
+/* Never fewer than those that leave at once, never fewer with a longer window. */
+static void check_peak(const struct owamp_slot *slots, size_t count)
 {
-	uint32_t longest = 0, run = 0;
+	uint32_t longest = 0, run = 0, peak = owamp_schedule_peak(slots, count, OWAMP_SECOND);
 
 	for (size_t i = 0; i < 2 * count; i++) {
 		run = slots[i % count].interval == 0 ? run + 1 : 0;
 		longest = run > longest ? run : longest;
 	}
-	assert(owamp_schedule_burst(slots, count) == (longest >= count ? UINT32_MAX : longest + 1));
+	assert(longest >= count ? peak == UINT32_MAX : peak > longest);
+	assert(owamp_schedule_peak(slots, count, 2 * OWAMP_SECOND) >= peak);
 }
 
 static void schedule(struct input *in)
@@ -235,7 +237,7 @@ static void schedule(struct input *in)
 		return;
 	}
 	assert(turn == (sum > OWAMP_SPAN_MAX ? OWAMP_SPAN_MAX : sum));
-	check_burst(slots, count);
+	check_peak(slots, count);
 	assert(owamp_schedule_new(&other, slots, count, seed) == 0);
 	for (int i = 0; i < 40; i++) {
 		owamp_interval next = owamp_schedule_next(one);

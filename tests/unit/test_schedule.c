@@ -270,59 +270,69 @@ static void test_turn(void **state)
 	}
 }
 
-/* The most packets with one offset, seen over four turns of the schedule. */
-static uint32_t counted_burst(const struct owamp_slot *slots, size_t slot_count)
+/* The most packets in any span shorter than window, counted over some turns of fixed slots. */
+static uint32_t brute_peak(const struct owamp_slot *slots, size_t count, owamp_interval window,
+			   size_t packets)
 {
-	struct replay replay = {.slots = slots, .slot_count = slot_count};
-	uint64_t previous = UINT64_MAX;
-	uint32_t run = 0;
+	owamp_interval *times = calloc(packets, sizeof *times);
 	uint32_t most = 0;
 
-	for (size_t i = 0; i < 4 * slot_count; i++) {
-		uint64_t offset = replay_next(&replay);
+	assert_non_null(times);
+	for (size_t i = 1; i < packets; i++)
+		times[i] = times[i - 1] + slots[i % count].interval;
+	for (size_t first = 0; first < count; first++) {
+		uint32_t inside = 0;
 
-		run = offset == previous ? run + 1 : 1;
-		most = run > most ? run : most;
-		previous = offset;
+		while (first + inside < packets && times[first + inside] - times[first] < window)
+			inside++;
+		assert_true(first + inside < packets);
+		most = inside > most ? inside : most;
 	}
-	return run == 4 * slot_count ? UINT32_MAX : most;
+	free(times);
+	return most;
 }
 
-static void test_burst(void **state)
+static void test_peak(void **state)
 {
 	(void)state;
-	const struct owamp_slot none[] = {{EXP, MS}, {FIX, MS}};
+	const struct owamp_slot even[] = {{EXP, MS}, {FIX, MS}};
 	const struct owamp_slot pair[] = {{EXP, MS}, {FIX, 0}};
-	const struct owamp_slot around[] = {{FIX, 0}, {FIX, 0}, {FIX, MS}, {FIX, 0}};
 	const struct owamp_slot all[] = {{FIX, 0}, {FIX, 0}};
+	const struct owamp_slot rare[] = {{FIX, 10 * OWAMP_SECOND}};
+	const struct owamp_slot sleeper[] = {{FIX, 80000 * OWAMP_SECOND}, {FIX, 1}, {FIX, 1}, {FIX, 1}};
 	uint64_t seed = 12;
 
-	assert_int_equal(owamp_schedule_burst(none, 2), 1);
-	assert_int_equal(owamp_schedule_burst(pair, 2), 2);
-	assert_int_equal(owamp_schedule_burst(pair, 1), 1);
-	assert_int_equal(owamp_schedule_burst(around, 4), 4);
-	assert_int_equal(owamp_schedule_burst(around, 3), 3);
-	assert_int_equal(owamp_schedule_burst(all, 1), UINT32_MAX);
-	assert_int_equal(owamp_schedule_burst(all, 2), UINT32_MAX);
-	for (int round = 0; round < 500; round++) {
+	assert_int_equal(owamp_schedule_peak(even, 2, 100 * MS), 100);
+	assert_int_equal(owamp_schedule_peak(pair, 2, 100 * MS), 200);
+	assert_int_equal(owamp_schedule_peak(pair, 2, 100 * MS + 1), 202);
+	assert_int_equal(owamp_schedule_peak(rare, 1, OWAMP_SECOND), 1);
+	assert_int_equal(owamp_schedule_peak(sleeper, 4, OWAMP_SECOND), 4);
+	assert_int_equal(owamp_schedule_peak(all, 1, OWAMP_SECOND), UINT32_MAX);
+	assert_int_equal(owamp_schedule_peak(all, 2, OWAMP_SECOND), UINT32_MAX);
+	assert_int_equal(owamp_schedule_peak(pair, 0, OWAMP_SECOND), UINT32_MAX);
+	for (int round = 0; round < 2000; round++) {
 		struct owamp_slot slots[9];
 		size_t count = 1 + ref_below(&seed, 9);
+		owamp_interval window = 1 + ref_below(&seed, 60), turn;
 
 		for (size_t i = 0; i < count; i++)
-			slots[i] = (struct owamp_slot){FIX, ref_below(&seed, 3) > 0 ? 0 : MS};
-		assert_int_equal(owamp_schedule_burst(slots, count), counted_burst(slots, count));
+			slots[i] = (struct owamp_slot){FIX, ref_below(&seed, 3) ? ref_below(&seed, 8) : 0};
+		if (owamp_schedule_turn(slots, count, &turn) || turn == 0)
+			continue;
+		assert_int_equal(owamp_schedule_peak(slots, count, window),
+				 brute_peak(slots, count, window, 1024));
 	}
 }
 
 /* An exponential wait of mean 0 is no wait either. */
-static void test_burst_of_exponential_zeros(void **state)
+static void test_peak_of_exponential_zeros(void **state)
 {
 	(void)state;
 	const struct owamp_slot mixed[] = {{EXP, 0}, {FIX, 0}, {EXP, 0}, {FIX, MS}};
 	const struct owamp_slot all[] = {{EXP, 0}, {EXP, 0}};
 
-	assert_int_equal(owamp_schedule_burst(mixed, 4), 4);
-	assert_int_equal(owamp_schedule_burst(all, 2), UINT32_MAX);
+	assert_int_equal(owamp_schedule_peak(mixed, 4, MS), 4);
+	assert_int_equal(owamp_schedule_peak(all, 2, MS), UINT32_MAX);
 }
 
 int main(void)
@@ -337,8 +347,8 @@ int main(void)
 		cmocka_unit_test(test_saturation_of_one_wait),
 		cmocka_unit_test(test_bad_slots),
 		cmocka_unit_test(test_turn),
-		cmocka_unit_test(test_burst),
-		cmocka_unit_test(test_burst_of_exponential_zeros),
+		cmocka_unit_test(test_peak),
+		cmocka_unit_test(test_peak_of_exponential_zeros),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

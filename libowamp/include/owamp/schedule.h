@@ -42,10 +42,11 @@ OWAMP_API owamp_interval owamp_schedule_next(struct owamp_schedule *schedule);
 OWAMP_API int owamp_schedule_turn(const struct owamp_slot *slots, size_t slot_count, owamp_interval *turn);
 
 /*
- * The most packets that fixed slots of 0 put back to back anywhere in the
- * circular schedule: 1 if there are none, UINT32_MAX if all slots are such.
+ * The most packets that leave within a span shorter than window, anywhere in
+ * the circular schedule, with exponential slots taken at their mean;
+ * UINT32_MAX if the schedule has no length.
  */
-OWAMP_API uint32_t owamp_schedule_burst(const struct owamp_slot *slots, size_t slot_count);
+OWAMP_API uint32_t owamp_schedule_peak(const struct owamp_slot *slots, size_t slot_count, owamp_interval window);
 
 /* Exponential deviates of mean 1 as section 5 computes them, 32.32. */
 OWAMP_API int owamp_exponential_new(struct owamp_exponential **generator, const uint8_t seed[16]);
