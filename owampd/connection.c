@@ -131,7 +131,7 @@ static bool is_busy(const struct connection *connection)
 	       connection->fetch_waiting;
 }
 
-/* Reading pauses while an answer is owed, so that a peer cannot make us buffer its commands. */
+/* Reading pauses while an answer is owed or not taken, so that a peer cannot make us buffer its commands. */
 static void update_watch(struct connection *connection)
 {
 	uint32_t events = 0;
@@ -140,8 +140,8 @@ static void update_watch(struct connection *connection)
 	owamp_control_server_output(connection->control, &size);
 	if (size > 0 || connection->fetching)
 		events |= EPOLLOUT;
-	if (!connection->closing &&
-	    (!is_busy(connection) || owamp_control_server_input_size(connection->control) < READ_SIZE))
+	if (!connection->closing && ((!is_busy(connection) && size < OUTPUT_LOW) ||
+				     owamp_control_server_input_size(connection->control) < READ_SIZE))
 		events |= EPOLLIN;
 	(void)owamp_loop_rewatch(connection->server->loop, &connection->watch, events);
 }

@@ -49,7 +49,7 @@ static const char help[] =
 	"      --group GROUP         run as GROUP\n"
 	"      --pid-file FILE       write the process id to FILE\n"
 	"      --log-level LEVEL     debug, info, notice, warning or error\n"
-	"  -f, --foreground          log to stderr\n"
+	"  -f, --foreground          stay in the foreground, log to stderr\n"
 	"      --check-config        check configuration, limits and key file, then exit\n"
 	"  -h, --help                print this text\n"
 	"  -V, --version             print the version\n"

@@ -130,7 +130,8 @@ int store_open(struct store *store, const struct store_info *info, struct store_
 		session_free(s);
 		return OWAMP_ENOMEM;
 	}
-	memcpy(s->info.request.slots, request->slots, request->slot_count * sizeof *request->slots);
+	if (request->slot_count > 0)
+		memcpy(s->info.request.slots, request->slots, request->slot_count * sizeof *request->slots);
 	s->next = *head;
 	*head = s;
 	*session = s;
