@@ -72,6 +72,17 @@ class Policy(harness.SystemTest):
                            start=owamp.now())
         self.assertEqual(control.request(TO_SERVER, 5000, timeout=5 * owamp.SECOND)[0], owamp.OK)
 
+    def test_busiest_second(self):
+        """Hours of sleep do not pay for a burst."""
+        self.serve("limit root with bandwidth=1m, max_packet_rate=0, max_duration=0\nassign default root\n")
+        control = self.connect()
+        slots = [(owamp.FIXED, 80000 * owamp.SECOND)] + [(owamp.FIXED, 1)] * 999
+        self.check_refused(control, owamp.PERMANENT,
+                           "class root: bandwidth is limited to 1000000 bit/s, the session needs "
+                           "8335999", packets=1000, padding=1000, slots=slots)
+        self.assertEqual(control.request(TO_SERVER, 5000, packets=1000, padding=1000, slots=slots[:10])[0],
+                         owamp.OK)
+
     def test_start_time_counts(self):
         """A start in years would hold what is reserved for so long."""
         self.serve("limit root with max_duration=60\nassign default root\n")
