@@ -480,10 +480,16 @@ void client_settle_rest(struct owamp_client *client, int error, const char *reas
 		if (item->settled)
 			continue;
 		item->settled = true;
-		if (item->collecting)
+		if (item->collecting) {
 			settle_receiver(item, NULL);
-		else
-			item->record_count = 0; /* fetched in part: not authenticated */
+		} else {
+			/* What was fetched is not authenticated; without it what we sent is neither lost nor
+			 * not. */
+			item->record_count = 0;
+			item->result.stopped = false;
+			item->result.next_seq = 0;
+			item->result.skip_count = 0;
+		}
 		client_item_error(item, error, "%s", reason);
 		capture_health(item);
 		client_item_check_complete(item);
