@@ -60,7 +60,7 @@ struct policy_demand {
 	/* INFINITY (slots of 0 s only) is refused by every class, limits or not. */
 	double bandwidth_bps;   /* mean, IP octets included */
 	double packet_rate;     /* mean packets/s */
-	uint32_t burst;         /* packets that the schedule puts back to back */
+	uint32_t burst;         /* packets that are late already and leave at once */
 	uint64_t stored_octets; /* of results kept here; 0 for a session we send */
 	int64_t timeout_ns;     /* the session's loss threshold */
 	int64_t duration_ns;    /* nominal */

@@ -17,19 +17,6 @@ int control_client_die(struct owamp_control_client *client, int error, const cha
 	return error;
 }
 
-int control_client_take_message(struct owamp_control_client *client, size_t size)
-{
-	const uint8_t *octets;
-	int error = stream_peek(&client->stream, size + WIRE_HMAC_SIZE, &octets);
-
-	if (error || !octets)
-		return error;
-	error = stream_take(&client->stream, size);
-	if (!error)
-		error = stream_check_hmac(&client->stream);
-	return error ? error : 1;
-}
-
 int owamp_control_client_new(struct owamp_control_client **client,
 			     const struct owamp_control_client_config *config)
 {
@@ -160,7 +147,7 @@ static int poll_accept(struct owamp_control_client *client, struct owamp_control
 	if (result || !octets)
 		return result;
 	wire_accept_decode(octets, &accept);
-	result = control_client_take_message(client, WIRE_ACCEPT_SIZE);
+	result = stream_take_message(&client->stream, WIRE_ACCEPT_SIZE);
 	if (result != 1)
 		return result;
 	event->type = OWAMP_CLIENT_ACCEPT_SESSION;
@@ -194,7 +181,7 @@ static int poll_start_ack(struct owamp_control_client *client, struct owamp_cont
 	if (result || !octets)
 		return result;
 	accept = octets[0];
-	result = control_client_take_message(client, WIRE_SIMPLE_SIZE);
+	result = stream_take_message(&client->stream, WIRE_SIMPLE_SIZE);
 	if (result != 1)
 		return result;
 	event->type = OWAMP_CLIENT_START_ACK;

@@ -17,7 +17,7 @@ static int poll_ack(struct owamp_control_client *client, struct owamp_control_cl
 	if (result || !octets)
 		return result;
 	wire_fetch_ack_decode(octets, ack);
-	result = control_client_take_message(client, WIRE_SIMPLE_SIZE);
+	result = stream_take_message(&client->stream, WIRE_SIMPLE_SIZE);
 	if (result != 1)
 		return result;
 	/* All but Accept is to be ignored if that is not 0 (section 3.9). */
@@ -48,7 +48,7 @@ static int poll_request(struct owamp_control_client *client)
 		return result;
 	free(client->request.slots);
 	wire_request_decode(octets, &client->request);
-	result = control_client_take_message(client, WIRE_REQUEST_SIZE);
+	result = stream_take_message(&client->stream, WIRE_REQUEST_SIZE);
 	if (result != 1)
 		return result;
 	if (client->request.slot_count > client->config.slots_max) {
@@ -62,19 +62,8 @@ static int poll_request(struct owamp_control_client *client)
 static int poll_slots(struct owamp_control_client *client, struct owamp_control_client_event *event)
 {
 	struct owamp_request *request = &client->request;
-	size_t size = (size_t)request->slot_count * WIRE_SLOT_SIZE;
-	const uint8_t *octets;
-	int result;
+	int result = stream_read_slots(&client->stream, request);
 
-	result = stream_peek(&client->stream, size + WIRE_HMAC_SIZE, &octets);
-	if (result || !octets)
-		return result;
-	request->slots = calloc((size_t)request->slot_count + 1, sizeof *request->slots);
-	if (!request->slots)
-		return OWAMP_ENOMEM;
-	for (uint32_t i = 0; i < request->slot_count; i++)
-		wire_slot_decode(octets + i * WIRE_SLOT_SIZE, &request->slots[i]);
-	result = control_client_take_message(client, size);
 	if (result != 1)
 		return result;
 	event->type = OWAMP_CLIENT_FETCH_REQUEST;
@@ -101,7 +90,7 @@ static int poll_skips(struct owamp_control_client *client, struct owamp_control_
 		client->reason = "fetched skip ranges overlap or are out of order";
 		return OWAMP_EPROTO;
 	}
-	result = control_client_take_message(client, size);
+	result = stream_take_message(&client->stream, size);
 	if (result != 1)
 		return result;
 	event->type = OWAMP_CLIENT_FETCH_SKIPS;
@@ -118,7 +107,7 @@ static int poll_records(struct owamp_control_client *client, struct owamp_contro
 	int result;
 
 	if (count == 0) {
-		result = control_client_take_message(client, 0);
+		result = stream_take_message(&client->stream, 0);
 		if (result != 1)
 			return result;
 		event->type = OWAMP_CLIENT_FETCH_DONE;

@@ -64,9 +64,6 @@ struct owamp_control_client {
 /* The connection must be dropped. */
 int control_client_die(struct owamp_control_client *client, int error, const char *reason);
 
-/* Takes size octets and an HMAC if both have arrived: 1, 0 or an error. */
-int control_client_take_message(struct owamp_control_client *client, size_t size);
-
 /* In one of the fetch states. */
 int control_client_poll_fetch(struct owamp_control_client *client, struct owamp_control_client_event *event);
 

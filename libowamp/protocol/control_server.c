@@ -159,20 +159,6 @@ static int poll_setup(struct owamp_control_server *server, struct owamp_control_
 	return 1;
 }
 
-/* Takes a message of size octets and its HMAC, if both have arrived. 1, 0 or an error. */
-static int take_message(struct owamp_control_server *server, size_t size)
-{
-	const uint8_t *octets;
-	int error = stream_peek(&server->stream, size + WIRE_HMAC_SIZE, &octets);
-
-	if (error || !octets)
-		return error;
-	error = stream_take(&server->stream, size);
-	if (!error)
-		error = stream_check_hmac(&server->stream);
-	return error ? error : 1;
-}
-
 static int poll_request(struct owamp_control_server *server, const uint8_t *octets)
 {
 	int result;
@@ -184,7 +170,7 @@ static int poll_request(struct owamp_control_server *server, const uint8_t *octe
 		return result;
 	free(server->request.slots);
 	wire_request_decode(octets, &server->request);
-	result = take_message(server, WIRE_REQUEST_SIZE);
+	result = stream_take_message(&server->stream, WIRE_REQUEST_SIZE);
 	if (result != 1)
 		return result;
 	if (server->request.slot_count > server->config.slots_max) {
@@ -212,19 +198,8 @@ static int refuse_request(struct owamp_control_server *server, struct owamp_cont
 static int poll_slots(struct owamp_control_server *server, struct owamp_control_server_event *event)
 {
 	struct owamp_request *request = &server->request;
-	size_t size = (size_t)request->slot_count * WIRE_SLOT_SIZE;
-	const uint8_t *octets;
-	int result;
+	int result = stream_read_slots(&server->stream, request);
 
-	result = stream_peek(&server->stream, size + WIRE_HMAC_SIZE, &octets);
-	if (result || !octets)
-		return result;
-	request->slots = calloc((size_t)request->slot_count + 1, sizeof *request->slots);
-	if (!request->slots)
-		return OWAMP_ENOMEM;
-	for (uint32_t i = 0; i < request->slot_count; i++)
-		wire_slot_decode(octets + i * WIRE_SLOT_SIZE, &request->slots[i]);
-	result = take_message(server, size);
 	if (result != 1)
 		return result;
 
@@ -255,7 +230,7 @@ static int poll_skip_slots(struct owamp_control_server *server, struct owamp_con
 			return result;
 		server->skip_octets -= WIRE_SLOT_SIZE;
 	}
-	result = take_message(server, 0);
+	result = stream_take_message(&server->stream, 0);
 	if (result != 1)
 		return result;
 	snprintf(server->reason_buffer, sizeof server->reason_buffer, "%u schedule slots asked for, limit %u",
@@ -265,7 +240,7 @@ static int poll_skip_slots(struct owamp_control_server *server, struct owamp_con
 
 static int poll_start(struct owamp_control_server *server, struct owamp_control_server_event *event)
 {
-	int result = take_message(server, WIRE_SIMPLE_SIZE);
+	int result = stream_take_message(&server->stream, WIRE_SIMPLE_SIZE);
 
 	if (result != 1)
 		return result;
@@ -309,7 +284,7 @@ static int poll_fetch(struct owamp_control_server *server, struct owamp_control_
 	if (result || !octets)
 		return result;
 	wire_fetch_decode(octets, &fetch);
-	result = take_message(server, WIRE_FETCH_SIZE);
+	result = stream_take_message(&server->stream, WIRE_FETCH_SIZE);
 	if (result != 1)
 		return result;
 	event->type = OWAMP_SERVER_FETCH;

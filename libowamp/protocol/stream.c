@@ -153,6 +153,35 @@ int stream_check_hmac(struct stream *stream)
 	return 0;
 }
 
+int stream_take_message(struct stream *stream, size_t size)
+{
+	const uint8_t *octets;
+	int error = stream_peek(stream, size + WIRE_HMAC_SIZE, &octets);
+
+	if (error || !octets)
+		return error;
+	error = stream_take(stream, size);
+	if (!error)
+		error = stream_check_hmac(stream);
+	return error ? error : 1;
+}
+
+int stream_read_slots(struct stream *stream, struct owamp_request *request)
+{
+	size_t size = (size_t)request->slot_count * WIRE_SLOT_SIZE;
+	const uint8_t *octets;
+	int error = stream_peek(stream, size + WIRE_HMAC_SIZE, &octets);
+
+	if (error || !octets)
+		return error;
+	request->slots = calloc((size_t)request->slot_count + 1, sizeof *request->slots);
+	if (!request->slots)
+		return OWAMP_ENOMEM;
+	for (uint32_t i = 0; i < request->slot_count; i++)
+		wire_slot_decode(octets + i * WIRE_SLOT_SIZE, &request->slots[i]);
+	return stream_take_message(stream, size);
+}
+
 static int append(struct stream *stream, const void *octets, size_t size)
 {
 	size_t shift, whole;

@@ -53,6 +53,12 @@ int stream_take(struct stream *stream, size_t size);
 /* Takes an HMAC field that was peeked at; OWAMP_EAUTH if it does not match. */
 int stream_check_hmac(struct stream *stream);
 
+/* Takes size octets and the HMAC after them: 1, 0 if they have not all arrived, or an error. */
+int stream_take_message(struct stream *stream, size_t size);
+
+/* Likewise the slots of a request, slot_count of them, into slots that it allocates. */
+int stream_read_slots(struct stream *stream, struct owamp_request *request);
+
 /* When secured, octets leave in whole blocks: end each message by pad or hmac. */
 int stream_write(struct stream *stream, const void *octets, size_t size);
 int stream_pad(struct stream *stream, size_t written);
