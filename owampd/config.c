@@ -11,6 +11,10 @@
 #include "owampd/textfile.h"
 
 #define NS_PER_S INT64_C(1000000000)
+#define DAY_NS   (86400 * NS_PER_S)
+
+#define KEEP_SUMMARIES_NS (400 * DAY_NS)
+
 #define KEYS_MAX 32
 /* On an option that had a value: a bit that libConfuse leaves alone. */
 #define FLAG_SEEN (1 << 24)
@@ -32,7 +36,8 @@ struct config *config_new(void)
 	config->end_delay_ns = NS_PER_S / 2;
 	config->slots_max = 1024;
 	config->sessions_per_connection_max = 1024;
-	config->keep_ns = 86400 * NS_PER_S;
+	config->keep_ns = DAY_NS;
+	config->archive_max = (uint64_t)10 << 30;
 	config->log_level = LOG_INFO;
 	return config;
 }
@@ -47,6 +52,7 @@ void config_free(struct config *config)
 	free(config->user);
 	free(config->group);
 	free(config->pid_file);
+	free(config->archive_path);
 	free(config);
 }
 
@@ -240,6 +246,13 @@ int config_finish(struct config *config, char *why, size_t why_size)
 	}
 	if (config->modes == 0)
 		config->modes = OWAMP_MODE_OPEN | (config->keys_path ? secure : 0);
+	if (config->keep_summaries_ns == 0)
+		config->keep_summaries_ns =
+			config->keep_ns > KEEP_SUMMARIES_NS ? config->keep_ns : KEEP_SUMMARIES_NS;
+	if (config->keep_summaries_ns < config->keep_ns) {
+		snprintf(why, why_size, "keep_summaries: is shorter than keep, expected at least as much");
+		return OWAMP_EINVAL;
+	}
 	if (config->listen_count == 0 && config_listen_all(config, OWAMP_PORT)) {
 		snprintf(why, why_size, "out of memory");
 		return OWAMP_ENOMEM;

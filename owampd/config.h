@@ -28,6 +28,7 @@ struct config {
 	char *user;        /* drop to this user; NULL: stay */
 	char *group;
 	char *pid_file;
+	char *archive_path;                   /* NULL: results are kept in memory */
 	uint32_t pbkdf2_count;                /* power of two, >= 1024; default 8192 */
 	unsigned connections_max;             /* control connections; default 1000 */
 	unsigned handshakes_max;              /* not yet authenticated; default 100 */
@@ -37,7 +38,9 @@ struct config {
 	int64_t end_delay_ns;                 /* after Timeout, before Stop-Sessions; default 0.5 s */
 	uint32_t slots_max;                   /* schedule slots in one request; default 1024 */
 	uint32_t sessions_per_connection_max; /* default 1024 */
-	int64_t keep_ns;                      /* results of authenticated sessions; default 1 day */
+	int64_t keep_ns;                      /* packets of a session, from its end; default 1 day */
+	int64_t keep_summaries_ns;            /* all else of it; default 400 days, or keep if it is longer */
+	uint64_t archive_max;                 /* octets of the file; 0: any; default 10 GiB */
 	int log_level;                        /* syslog's numbers; default LOG_INFO */
 	bool foreground;                      /* log to stderr */
 	bool check_only;                      /* --check-config, which config_from_arguments() carries out */

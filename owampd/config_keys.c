@@ -68,7 +68,7 @@ static int64_t take_number(const char **text)
 	int64_t number = 0;
 
 	for (; *c >= '0' && *c <= '9'; c++) {
-		if (number > INT64_C(1000000000000))
+		if (number > INT64_MAX / 20)
 			return -1;
 		number = number * 10 + (*c - '0');
 	}
@@ -150,6 +150,36 @@ static int set_duration(const struct setting *setting)
 	if (ns < setting->key->low || ns > setting->key->high)
 		return expected(setting, what);
 	memcpy(field(setting), &ns, sizeof(ns));
+	return 0;
+}
+
+/* How often the suffix multiplies by 1024, or -1. */
+static int octets_power(const char *suffix)
+{
+	static const char suffixes[] = "kKmMgGtT";
+	const char *at;
+
+	if (!*suffix)
+		return 0;
+	at = strchr(suffixes, *suffix);
+	return at && !suffix[1] ? (int)(at - suffixes) / 2 + 1 : -1;
+}
+
+static int set_octets(const struct setting *setting)
+{
+	const struct key *key = setting->key;
+	const char *suffix = setting->value;
+	int64_t number = take_number(&suffix);
+	int power = number < 0 ? -1 : octets_power(suffix);
+	uint64_t octets;
+
+	for (; power > 0 && number <= key->high / 1024; power--)
+		number *= 1024;
+	if (power != 0 || number > key->high || (number != 0 && number < key->low))
+		return expected(setting, "octets as an integer with an optional suffix k, m, g or t, from "
+					 "1m to 1000000t (0: no limit)");
+	octets = (uint64_t)number;
+	memcpy(field(setting), &octets, sizeof(octets));
 	return 0;
 }
 
@@ -347,6 +377,8 @@ static const struct key keys[] = {
 	{"user", set_name, FIELD(user), 0, 0},
 	{"group", set_name, FIELD(group), 0, 0},
 	{"pid_file", set_path, FIELD(pid_file), 0, 0},
+	{"archive", set_path, FIELD(archive_path), 0, 0},
+	{"archive_max", set_octets, FIELD(archive_max), 1 << 20, INT64_C(1000000) << 40},
 	{"pbkdf2_count", set_count, FIELD(pbkdf2_count), OWAMP_PBKDF2_COUNT_MIN, 1 << 24},
 	{"connections_max", set_number, FIELD(connections_max), 1, 1000000},
 	{"handshakes_max", set_number, FIELD(handshakes_max), 1, 1000000},
@@ -357,6 +389,7 @@ static const struct key keys[] = {
 	{"slots_max", set_number, FIELD(slots_max), 1, 1000000},
 	{"sessions_per_connection_max", set_number, FIELD(sessions_per_connection_max), 1, 1000000},
 	{"keep", set_duration, FIELD(keep_ns), NS_PER_S, 3650 * DAY_NS},
+	{"keep_summaries", set_duration, FIELD(keep_summaries_ns), NS_PER_S, 36500 * DAY_NS},
 	{"log_level", set_log_level, 0, 0, 0},
 };
 #define KEYS (sizeof(keys) / sizeof(keys[0]))

@@ -76,14 +76,14 @@ static void bury(struct connection *connection)
 	owamp_loop_post(server->loop, &server->reap);
 }
 
-void connection_close(struct connection *connection)
+void connection_close(struct connection *connection, const char *reason)
 {
 	struct server *server = connection->server;
 
 	if (connection->closed)
 		return;
 	connection->closed = true;
-	session_abort_all(connection);
+	session_abort_all(connection, reason);
 	fetch_abort(connection);
 	owamp_loop_cancel_timer(server->loop, &connection->timer);
 	owamp_loop_cancel_timer(server->loop, &connection->settle_timer);
@@ -119,7 +119,7 @@ static bool send_output(struct connection *connection)
 			return errno == EAGAIN || errno == EINTR;
 		owamp_control_server_sent(connection->control, (size_t)sent);
 		/* A fetching client that takes data gets more time; one that is being dropped does not. */
-		if (connection->fetching && !connection->closing)
+		if (connection->fetch && !connection->closing)
 			connection_wait(connection);
 	}
 }
@@ -127,7 +127,7 @@ static bool send_output(struct connection *connection)
 /* Is an answer of ours outstanding, so that the next command has to wait? */
 static bool is_busy(const struct connection *connection)
 {
-	return connection->closing || connection->job_running || connection->fetching ||
+	return connection->closing || connection->job_running || connection->fetch ||
 	       connection->fetch_waiting;
 }
 
@@ -138,7 +138,7 @@ static void update_watch(struct connection *connection)
 	size_t size;
 
 	owamp_control_server_output(connection->control, &size);
-	if (size > 0 || connection->fetching)
+	if (size > 0)
 		events |= EPOLLOUT;
 	if (!connection->closing && ((!is_busy(connection) && size < OUTPUT_LOW) ||
 				     owamp_control_server_input_size(connection->control) < READ_SIZE))
@@ -161,7 +161,7 @@ void connection_kick(struct connection *connection)
 /* Only changes the state: what is left of the output goes out in the next turn, and then it closes. */
 void connection_drop(struct connection *connection, int priority, const char *format, ...)
 {
-	char text[512];
+	char text[512], reason[560];
 	va_list arguments;
 
 	va_start(arguments, format);
@@ -169,7 +169,8 @@ void connection_drop(struct connection *connection, int priority, const char *fo
 	va_end(arguments);
 	log_peer(connection, priority, text);
 	connection->closing = true;
-	session_abort_all(connection);
+	snprintf(reason, sizeof reason, "the control connection was given up: %s", text);
+	session_abort_all(connection, reason);
 	fetch_abort(connection);
 	(void)owamp_loop_set_timer(connection->server->loop, &connection->timer,
 				   owamp_mono_ns() + CLOSE_TIMEOUT_NS);
@@ -181,13 +182,15 @@ static void timer_expired(struct owamp_timer *timer)
 	struct connection *connection = timer->context;
 
 	if (connection->closing)
-		connection_close(connection);
+		connection_close(connection, "the control connection was given up");
+	else if (connection->fetch && fetch_is_ours(connection))
+		connection_wait(connection);
 	else if (!connection->established)
 		connection_drop(connection, LOG_NOTICE,
 				"no complete Set-Up-Response within handshake_timeout");
 	else if (connection->stop_sent && !connection->stop_received)
 		connection_drop(connection, LOG_NOTICE, "no Stop-Sessions in answer to ours");
-	else if (connection->fetching)
+	else if (connection->fetch)
 		connection_drop(connection, LOG_NOTICE, "the client does not take the data it fetches");
 	else if (owamp_control_server_mid_message(connection->control))
 		connection_drop(connection, LOG_NOTICE, "an incomplete message, and no more of it in time");
@@ -203,7 +206,7 @@ void connection_wait(struct connection *connection)
 	int64_t wait;
 
 	/* A message that has begun gets one time limit, however its octets trickle in. */
-	if (connection->fetching)
+	if (connection->fetch)
 		wait = FETCH_TIMEOUT_NS;
 	else if (connection->fetch_waiting)
 		wait = 0; /* for us: the settle timer runs */
@@ -403,18 +406,16 @@ static void take_turn(struct connection *connection)
 		more = size < OUTPUT_LOW && handle_next(connection);
 		if (!send_output(connection)) {
 			log_peer(connection, LOG_INFO, strerror(errno));
-			connection_close(connection);
+			connection_close(connection, "the control connection broke");
 			return;
 		}
 		owamp_control_server_output(connection->control, &size);
-		if (connection->fetching && !connection->closing && size < OUTPUT_LOW) {
-			fetch_continue(connection, size);
-			more = true;
-		}
+		if (connection->fetch && !connection->closing && size < OUTPUT_LOW)
+			more |= fetch_continue(connection, size);
 	}
 	owamp_control_server_output(connection->control, &size);
 	if (connection->closing && size == 0) {
-		connection_close(connection);
+		connection_close(connection, "the control connection was given up");
 		return;
 	}
 	update_watch(connection);
@@ -443,7 +444,8 @@ static void connection_ready(struct owamp_watch *watch, uint32_t events)
 		return;
 	if (size <= 0) {
 		log_peer(connection, LOG_INFO, size == 0 ? "closed by the peer" : strerror(errno));
-		connection_close(connection);
+		connection_close(connection, size == 0 ? "the control connection was closed"
+						       : "the control connection broke");
 		return;
 	}
 	if (connection->closing)

@@ -1,25 +1,25 @@
 #include "server.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #include <owamp/error.h>
 
 #include "log.h"
 
-#define RECORDS_AT_ONCE 512
-
 /*
  * Who may fetch: an authenticated session's results only its own user; those
  * of an open one only its control client's address, also in open mode. Knowing
  * the SID is never enough.
  */
-static bool may_fetch(const struct connection *connection, const struct store_info *info)
+static bool may_fetch(const struct connection *connection, const struct store_session *stored)
 {
-	if (info->key_id)
-		return strcmp(info->key_id, connection->key_id) == 0;
-	return connection->key_id[0] == '\0' &&
-	       owamp_address_equal((const struct sockaddr *)&info->peer,
-				   (const struct sockaddr *)&connection->peer);
+	const struct sockaddr *peer = store_peer(stored);
+
+	if (store_owner(stored))
+		return strcmp(store_owner(stored), connection->key_id) == 0;
+	return connection->key_id[0] == '\0' && peer &&
+	       owamp_address_equal(peer, (const struct sockaddr *)&connection->peer);
 }
 
 static void refuse(struct connection *connection, uint8_t accept, const uint8_t sid[OWAMP_SID_SIZE],
@@ -55,58 +55,65 @@ static bool owns(const struct connection *connection, const struct store_session
 	return false;
 }
 
-static void begin(struct connection *connection, struct store_session *stored, bool complete,
-		  uint32_t begin_seq, uint32_t end_seq)
+static bool is_complete(const struct connection *connection)
 {
-	const struct store_info *info = store_info(stored);
-	struct owamp_stop_session stop = {.next_seq = 0};
-	bool finished = store_outcome(stored) != STORE_RUNNING;
-	uint32_t count = store_seek(stored, begin_seq, end_seq, &connection->fetch_cursor);
+	return connection->fetch_begin == 0 && connection->fetch_end == UINT32_MAX;
+}
 
-	/* Without the sender's account nothing is said of what is not in the records. */
-	if (finished)
-		store_stop(stored, &stop);
-	if (owamp_control_server_fetch_begin(connection->control, &info->request, finished, stop.next_seq,
-					     stop.skips, stop.skip_count, count)) {
-		connection_drop(connection, LOG_ERR, "internal error in answering a fetch");
-		return;
+/* What the disk was waited for is there. */
+static void fetch_ready(void *context)
+{
+	connection_kick(context);
+}
+
+/* Why it cannot be had, with what is known without the disk; NULL if it can. */
+static const char *forbidden(const struct connection *connection, const struct store_session *stored,
+			     uint8_t *accept)
+{
+	*accept = OWAMP_ACCEPT_FAILURE;
+	/* The same answer for what is not there and what is not theirs. */
+	if (!stored)
+		return "no such session";
+	if (!may_fetch(connection, stored))
+		return "the session belongs to somebody else";
+	if (store_outcome(stored) == ARCHIVE_INVALID)
+		return "the session's results are invalid";
+	*accept = OWAMP_ACCEPT_TEMPORARY_RESOURCES;
+	if (!store_is_started(stored))
+		return "the session has not started";
+	if (is_complete(connection) && store_outcome(stored) == ARCHIVE_RUNNING)
+		return "the session is still running";
+	return NULL;
+}
+
+static void request(struct connection *connection)
+{
+	struct store_session *stored = store_find(connection->server->store, connection->fetch_sid);
+	uint8_t accept;
+	const char *why = forbidden(connection, stored, &accept);
+	int error = 0;
+
+	if (!why) {
+		connection->fetch_begun = false;
+		error = store_fetch_new(&connection->fetch, stored, connection->fetch_begin,
+					connection->fetch_end, fetch_ready, connection);
 	}
-	store_hold(stored);
-	connection->fetching = stored;
-	connection->fetch_left = count;
-	/* What an open-mode connection owns is deleted only by itself: it still refers to it. */
-	connection->fetch_delete = complete && policy_delete_on_fetch(connection->klass) &&
-				   (info->key_id || owns(connection, stored));
-	connection_wait(connection);
+	if (error)
+		why = owamp_error_text(error);
+	if (why)
+		refuse(connection, accept, connection->fetch_sid, why);
 }
 
 void fetch_request(struct connection *connection, const uint8_t sid[OWAMP_SID_SIZE], uint32_t begin_seq,
 		   uint32_t end_seq)
 {
-	struct store_session *stored = store_find(connection->server->store, sid);
-	bool complete = begin_seq == 0 && end_seq == UINT32_MAX;
-
-	if (is_settling(connection, sid)) {
-		memcpy(connection->fetch_sid, sid, OWAMP_SID_SIZE);
-		connection->fetch_begin = begin_seq;
-		connection->fetch_end = end_seq;
+	memcpy(connection->fetch_sid, sid, OWAMP_SID_SIZE);
+	connection->fetch_begin = begin_seq;
+	connection->fetch_end = end_seq;
+	if (is_settling(connection, sid))
 		connection->fetch_waiting = true;
-		return;
-	}
-	/* The same answer for what is not there and what is not theirs. */
-	if (!stored)
-		refuse(connection, OWAMP_ACCEPT_FAILURE, sid, "no such session");
-	else if (!may_fetch(connection, store_info(stored)))
-		refuse(connection, OWAMP_ACCEPT_FAILURE, sid, "the session belongs to somebody else");
-	else if (store_outcome(stored) == STORE_INVALID)
-		refuse(connection, OWAMP_ACCEPT_FAILURE, sid, "the session's results are invalid");
-	else if (complete && store_outcome(stored) == STORE_RUNNING)
-		refuse(connection, OWAMP_ACCEPT_TEMPORARY_RESOURCES, sid, "the session is still running");
-	else if (complete && store_outcome(stored) == STORE_BROKEN)
-		refuse(connection, OWAMP_ACCEPT_FAILURE, sid,
-		       "the session did not end normally: only parts can be had");
 	else
-		begin(connection, stored, complete, begin_seq, end_seq);
+		request(connection);
 }
 
 void fetch_resume(struct connection *connection)
@@ -114,68 +121,122 @@ void fetch_resume(struct connection *connection)
 	if (!connection->fetch_waiting)
 		return;
 	connection->fetch_waiting = false;
-	fetch_request(connection, connection->fetch_sid, connection->fetch_begin, connection->fetch_end);
+	request(connection);
 }
 
-/* An open-mode session on this connection still refers to its results. */
-static void forget(struct connection *connection, struct store_session *stored)
+static void begin(struct connection *connection, const struct store_head *head)
 {
-	for (struct session *s = connection->sessions; s; s = s->next) {
-		if (s->stored == stored) {
-			s->stored = NULL;
-			s->grant = NULL;
-		}
+	struct store_session *stored = store_fetch_session(connection->fetch);
+	bool finished = head->outcome != ARCHIVE_RUNNING;
+	int error;
+
+	/* Of a running session nothing is said of what is not in the records. */
+	error = owamp_control_server_fetch_begin(connection->control, &head->request, finished,
+						 finished ? head->stop.next_seq : 0, head->stop.skips,
+						 finished ? head->stop.skip_count : 0, head->count);
+	connection->fetch_begun = true;
+	connection->fetch_left = head->count;
+	/* What an open-mode connection owns is deleted only by itself. */
+	connection->fetch_delete = is_complete(connection) && policy_delete_on_fetch(connection->klass) &&
+				   (store_owner(stored) || owns(connection, stored));
+	if (!error && head->count > 0)
+		error = store_fetch_next(connection->fetch);
+	if (error)
+		connection_drop(connection, LOG_ERR, "internal error in answering a fetch: %s",
+				owamp_error_text(error));
+}
+
+/* The session's head is there, or is not to be had. */
+static void answer(struct connection *connection)
+{
+	const struct store_head *head = store_fetch_head(connection->fetch);
+	uint8_t accept = OWAMP_ACCEPT_FAILURE;
+	const char *reason;
+	char why[400] = "";
+	int error = store_fetch_error(connection->fetch, &reason);
+
+	if (error && error != OWAMP_EDATA)
+		accept = OWAMP_ACCEPT_TEMPORARY_RESOURCES;
+	if (error)
+		snprintf(why, sizeof why, "%s", reason);
+	else if (head->outcome == ARCHIVE_INVALID)
+		snprintf(why, sizeof why, "the session's results are invalid: %s", head->reason);
+	else if (is_complete(connection) && head->outcome == ARCHIVE_BROKEN)
+		snprintf(why, sizeof why, "the session did not end normally: only parts can be had (%s)",
+			 head->reason);
+	if (!why[0]) {
+		begin(connection, head);
+		return;
 	}
+	refuse(connection, accept, connection->fetch_sid, why);
+	fetch_abort(connection);
+	if (!connection->closing)
+		connection_wait(connection);
 }
 
 static void end(struct connection *connection)
 {
-	struct store_session *stored = connection->fetching;
+	struct store_session *stored = store_fetch_session(connection->fetch);
 	char text[33];
 
-	connection->fetching = NULL;
 	log_write(LOG_INFO, "%s: session %s fetched%s", connection->name,
-		  owamp_sid_text(store_info(stored)->request.sid, text),
-		  connection->fetch_delete ? " and deleted" : "");
+		  owamp_sid_text(store_sid(stored), text), connection->fetch_delete ? " and deleted" : "");
 	/* Somebody else may have fetched and deleted it meanwhile. */
-	if (connection->fetch_delete &&
-	    store_find(connection->server->store, store_info(stored)->request.sid) == stored) {
-		void *grant = store_info(stored)->grant;
-
-		forget(connection, stored);
-		store_remove(connection->server->store, stored);
-		policy_release(grant);
-	}
-	store_let_go(stored);
+	if (connection->fetch_delete)
+		store_remove(stored);
+	fetch_abort(connection);
 	connection_wait(connection);
 }
 
-void fetch_continue(struct connection *connection, size_t output_size)
+static void hand_over(struct connection *connection)
 {
-	uint8_t records[RECORDS_AT_ONCE * OWAMP_RECORD_SIZE];
-	uint32_t count = connection->fetch_left < RECORDS_AT_ONCE ? connection->fetch_left : RECORDS_AT_ONCE;
+	const uint8_t *records;
+	const char *reason;
+	uint32_t count;
+	int error = store_fetch_error(connection->fetch, &reason);
 
+	if (error) {
+		connection_drop(connection, LOG_ERR, "a fetch is broken off: %s", reason);
+		return;
+	}
+	records = store_fetch_records(connection->fetch, &count);
 	if (count == 0) {
-		/* What was not sent may be fetched again: deleting waits for the last octet. */
-		if (output_size == 0)
-			end(connection);
+		connection_drop(connection, LOG_NOTICE,
+				"the session ended, or went, while a part of it was fetched");
 		return;
 	}
-	count = store_read(connection->fetching, &connection->fetch_cursor, records, count);
-	if (count == 0) {
-		connection_drop(connection, LOG_NOTICE, "the session ended while a part of it was fetched");
-		return;
-	}
-	if (owamp_control_server_fetch_records(connection->control, records, count)) {
-		connection_drop(connection, LOG_ERR, "internal error in answering a fetch");
-		return;
-	}
+	error = owamp_control_server_fetch_records(connection->control, records, count);
 	connection->fetch_left -= count;
+	if (!error && connection->fetch_left > 0)
+		error = store_fetch_next(connection->fetch);
+	if (error)
+		connection_drop(connection, LOG_ERR, "internal error in answering a fetch: %s",
+				owamp_error_text(error));
+}
+
+bool fetch_continue(struct connection *connection, size_t output_size)
+{
+	if (store_fetch_is_busy(connection->fetch))
+		return false;
+	if (!connection->fetch_begun)
+		answer(connection);
+	else if (connection->fetch_left > 0)
+		hand_over(connection);
+	else if (output_size == 0)
+		end(connection);
+	else
+		/* What was not sent may be fetched again: deleting waits for the last octet. */
+		return false;
+	return true;
+}
+
+bool fetch_is_ours(const struct connection *connection)
+{
+	return store_fetch_is_busy(connection->fetch);
 }
 
 void fetch_abort(struct connection *connection)
 {
-	if (connection->fetching)
-		store_let_go(connection->fetching);
-	connection->fetching = NULL;
+	store_fetch_free(connection->fetch);
+	connection->fetch = NULL;
 }

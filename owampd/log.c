@@ -1,11 +1,13 @@
 #include "log.h"
 
 #include <stdarg.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <time.h>
 
-static bool to_stderr = true;
-static int max_level = LOG_INFO;
+/* The archive's thread writes to the log too. */
+static atomic_bool to_stderr = true;
+static atomic_int max_level = LOG_INFO;
 
 void log_open(bool foreground, int level)
 {

@@ -1,6 +1,6 @@
 /*
  * The server's log: stderr in the foreground, syslog (facility daemon) else.
- * One line a message, without newline; written from the main thread.
+ * One line a message, without newline; written from any thread.
  */
 #ifndef OWAMPD_LOG_H
 #define OWAMPD_LOG_H

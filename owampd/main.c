@@ -2,8 +2,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <grp.h>
-#include <pwd.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -13,12 +11,16 @@
 
 #include <owamp/error.h>
 
+#include "check.h"
 #include "log.h"
+#include "pidfile.h"
+#include "privileges.h"
 
 struct program {
 	struct server server;
-	int ready;        /* the parent that waits to hear that we are; -1 in the foreground */
-	bool pid_written; /* the file is ours to remove */
+	int ready; /* the parent that waits to hear that we are; -1 in the foreground */
+	struct pidfile *pidfile;
+	struct config *start; /* as it was at the start: what only a restart changes */
 	int argc;
 	char **argv;
 };
@@ -50,41 +52,33 @@ static int load(const struct config *config, struct owamp_keyfile **keys, struct
 	return 0;
 }
 
-static int write_pid(const char *path)
+static int take_pid_file(struct program *program)
 {
-	FILE *file = fopen(path, "we");
-	bool ok = file && fprintf(file, "%ld\n", (long)getpid()) > 0;
+	const char *path = program->server.config->pid_file;
+	char error[160];
 
-	if (file && fclose(file))
-		ok = false;
-	if (!ok)
-		log_write(LOG_ERR, "pid_file %s: %s", path, strerror(errno));
-	return ok ? 0 : -1;
+	if (!path || !pidfile_take(&program->pidfile, path, error, sizeof error))
+		return 0;
+	log_write(LOG_ERR, "pid_file %s: %s", path, error);
+	return -1;
 }
 
 static int drop_privileges(const struct config *config)
 {
-	const struct passwd *user = config->user ? getpwnam(config->user) : NULL;
-	const struct group *group = config->group ? getgrnam(config->group) : NULL;
-	gid_t gid;
+	struct privileges privileges;
+	char error[160];
 
-	if (config->group && !group) {
-		log_write(LOG_ERR, "group \"%s\" does not exist", config->group);
+	if (privileges_find(&privileges, config, error, sizeof error)) {
+		log_write(LOG_ERR, "%s", error);
 		return -1;
 	}
-	if (!config->user)
-		return 0;
-	if (!user) {
-		log_write(LOG_ERR, "user \"%s\" does not exist", config->user);
+	if (privileges_drop(&privileges)) {
+		log_write(LOG_ERR, "changing to %s \"%s\": %s", config->user ? "user" : "group",
+			  config->user ? config->user : config->group, strerror(errno));
 		return -1;
 	}
-	gid = group ? group->gr_gid : user->pw_gid;
-	if (setgroups(0, NULL) || setresgid(gid, gid, gid) ||
-	    setresuid(user->pw_uid, user->pw_uid, user->pw_uid)) {
-		log_write(LOG_ERR, "changing to user \"%s\": %s", config->user, strerror(errno));
-		return -1;
-	}
-	log_write(LOG_INFO, "running as user %s", config->user);
+	if (config->user)
+		log_write(LOG_INFO, "running as user %s", config->user);
 	return 0;
 }
 
@@ -137,6 +131,11 @@ static void log_line(void *context, const char *line)
 	log_write(*(int *)context, "%s", line);
 }
 
+static bool same_text(const char *a, const char *b)
+{
+	return a == b || (a && b && strcmp(a, b) == 0);
+}
+
 static bool same_addresses(const struct config *a, const struct config *b)
 {
 	if (a->listen_count != b->listen_count)
@@ -151,6 +150,35 @@ static bool same_addresses(const struct config *a, const struct config *b)
 	return true;
 }
 
+/* Said at each reload, for as long as it is so. */
+static void warn_of_restart(const struct config *start, const struct config *now)
+{
+	const struct {
+		const char *name;
+		bool same;
+	} keys[] = {
+		{"listen", same_addresses(start, now)},
+		{"user", same_text(start->user, now->user)},
+		{"group", same_text(start->group, now->group)},
+		{"pid_file", same_text(start->pid_file, now->pid_file)},
+		{"archive", same_text(start->archive_path, now->archive_path)},
+	};
+
+	for (size_t i = 0; i < sizeof keys / sizeof keys[0]; i++) {
+		if (!keys[i].same)
+			log_write(LOG_WARNING, "reload: a change of %s takes effect at the next start",
+				  keys[i].name);
+	}
+}
+
+/* The one of the start stays. */
+static void take_config(struct program *program, struct config *config)
+{
+	if (program->server.config != program->start)
+		config_free(program->server.config);
+	program->server.config = config;
+}
+
 /* Everything is read and checked before anything changes. */
 static void reload(struct program *program)
 {
@@ -158,7 +186,7 @@ static void reload(struct program *program)
 	struct owamp_keyfile *keys, *keys_before;
 	struct policy *policy;
 	struct config *config;
-	int error_level = LOG_ERR, info_level = LOG_INFO;
+	int error_level = LOG_ERR, warning_level = LOG_WARNING, info_level = LOG_INFO;
 	char error[512];
 
 	config = config_reload(program->argc, program->argv, log_line, &error_level);
@@ -172,16 +200,16 @@ static void reload(struct program *program)
 		config_free(config);
 		return;
 	}
-	if (!same_addresses(config, server->config))
-		log_write(LOG_WARNING, "reload: a change of listen takes effect at the next start");
+	warn_of_restart(program->start, config);
+	check_users(config, policy, keys, log_line, &warning_level);
 	policy_adopt(policy, server->policy);
 	policy_free(server->policy);
-	config_free(server->config);
+	take_config(program, config);
 	keys_before = server->keys;
 	server->policy = policy;
 	server->keys = keys;
-	server->config = config;
 	log_set_level(config->log_level);
+	results_retention(server);
 	server_reloaded(server, keys_before);
 	owamp_keyfile_free(keys_before);
 	log_write(LOG_NOTICE, "reloaded: %zu keys", keys ? owamp_keyfile_count(keys) : 0);
@@ -204,10 +232,10 @@ static int run(struct program *program)
 {
 	static const int signals[] = {SIGHUP, SIGINT, SIGTERM};
 	struct server *server = &program->server;
-	int level = LOG_INFO;
+	int level = LOG_INFO, warning_level = LOG_WARNING;
 	char modes[80];
 
-	if (owamp_engine_new(&server->engine) || store_new(&server->store)) {
+	if (owamp_engine_new(&server->engine)) {
 		log_write(LOG_ERR, "starting: %s", strerror(errno));
 		return -1;
 	}
@@ -220,11 +248,10 @@ static int run(struct program *program)
 	}
 	if (server_listen(server))
 		return -1;
-	if (server->config->pid_file && write_pid(server->config->pid_file))
+	/* The archive belongs to the user that the server runs as. */
+	if (take_pid_file(program) || drop_privileges(server->config) || results_open(server))
 		return -1;
-	program->pid_written = server->config->pid_file != NULL;
-	if (drop_privileges(server->config))
-		return -1;
+	check_users(server->config, server->policy, server->keys, log_line, &warning_level);
 	tell_ready(program);
 	policy_describe(server->policy, log_line, &level);
 	log_write(LOG_NOTICE, "owampd " OWAMP_VERSION " ready: %s; %zu keys",
@@ -240,18 +267,20 @@ static int run(struct program *program)
 static void clean_up(struct program *program)
 {
 	struct server *server = &program->server;
+	const char *reason;
 
 	if (server->loop)
 		server_stop(server);
+	store_free(server->store);
 	owamp_engine_free(server->engine);
-	store_free(server->store, server_release_grant);
 	policy_free(server->policy);
 	owamp_keyfile_free(server->keys);
-	/* After the drop of privileges the folder may not be ours: then at least it names no process. */
-	if (program->pid_written && unlink(server->config->pid_file) && truncate(server->config->pid_file, 0))
-		log_write(LOG_WARNING, "pid_file %s could not be removed: %s", server->config->pid_file,
-			  strerror(errno));
-	config_free(server->config);
+	reason = pidfile_release(program->pidfile);
+	if (reason)
+		log_write(LOG_WARNING, "pid_file %s could not be removed: %s", program->start->pid_file,
+			  reason);
+	take_config(program, NULL);
+	config_free(program->start);
 }
 
 int main(int argc, char **argv)
@@ -264,6 +293,7 @@ int main(int argc, char **argv)
 	server->config = config_from_arguments(argc, argv, &status);
 	if (!server->config)
 		return status;
+	program.start = server->config;
 	if (load(server->config, &server->keys, &server->policy, error, sizeof error)) {
 		fprintf(stderr, "owampd: %s\n", error);
 		config_free(server->config);

@@ -7,10 +7,9 @@
 #include <unistd.h>
 
 #include "owamp/error.h"
-#include "owamp/keyfile.h"
+#include "owampd/check.h"
 #include "owampd/config.h"
 #include "owampd/config_keys.h"
-#include "owampd/policy.h"
 
 enum { OPTION_KEY = 256, OPTION_CHECK };
 
@@ -26,6 +25,7 @@ static const struct option options[] = {
 	{"user", required_argument, NULL, OPTION_KEY},
 	{"group", required_argument, NULL, OPTION_KEY},
 	{"pid-file", required_argument, NULL, OPTION_KEY},
+	{"archive", required_argument, NULL, OPTION_KEY},
 	{"log-level", required_argument, NULL, OPTION_KEY},
 	{"foreground", no_argument, NULL, 'f'},
 	{"check-config", no_argument, NULL, OPTION_CHECK},
@@ -48,9 +48,10 @@ static const char help[] =
 	"      --user USER           run as USER\n"
 	"      --group GROUP         run as GROUP\n"
 	"      --pid-file FILE       write the process id to FILE\n"
+	"      --archive FILE        keep results in FILE; without one they are kept in memory\n"
 	"      --log-level LEVEL     debug, info, notice, warning or error\n"
 	"  -f, --foreground          stay in the foreground, log to stderr\n"
-	"      --check-config        check configuration, limits and key file, then exit\n"
+	"      --check-config        check configuration and what it refers to, then exit\n"
 	"  -h, --help                print this text\n"
 	"  -V, --version             print the version\n"
 	"\n"
@@ -209,30 +210,6 @@ static int build(struct run *run)
 	return result;
 }
 
-/* --check-config: also what the configuration refers to. */
-static void check(struct run *run)
-{
-	const struct config *config = run->config;
-	struct owamp_keyfile *keyfile = NULL;
-	struct policy *policy = NULL;
-	char error[PATH_MAX + 512];
-
-	if (run->config_path)
-		printf("%s: ok\n", run->config_path);
-	else
-		puts("options: ok");
-	if (config->limits_path && policy_load(&policy, config->limits_path, error, sizeof(error)))
-		fail(run, 1, "%s", error);
-	else if (config->limits_path)
-		printf("%s: ok\n", config->limits_path);
-	if (config->keys_path && owamp_keyfile_load(&keyfile, config->keys_path, error, sizeof(error)))
-		fail(run, 1, "%s", error);
-	else if (config->keys_path)
-		printf("%s: ok\n", config->keys_path);
-	policy_free(policy);
-	owamp_keyfile_free(keyfile);
-}
-
 static void print_line(void *context, const char *line)
 {
 	(void)context;
@@ -258,7 +235,9 @@ struct config *config_from_arguments(int argc, char **argv, int *exit_status)
 		start_directory[0] = '\0';
 	result = build(&run);
 	if (!result && run.config->check_only) {
-		check(&run);
+		printf("%s: ok\n", run.config_path ? run.config_path : "options");
+		if (check_config(run.config, print_line, NULL))
+			run.exit_status = 1;
 		result = 1;
 	}
 	*exit_status = run.exit_status;

@@ -106,16 +106,16 @@ static void charge(struct policy_class *klass, const uint64_t taken[LIMITS_AGGRE
 			klass->used[i] += taken[i];
 }
 
-/* Gives back what of one kind is more than left. */
-static void give_back(struct policy_grant *grant, enum limits_kind kind, uint64_t left)
+/* What is taken of one kind becomes amount. */
+static void set_taken(struct policy_grant *grant, enum limits_kind kind, uint64_t amount)
 {
-	uint64_t amount = grant->taken[kind] > left ? grant->taken[kind] - left : 0;
+	uint64_t before = grant->taken[kind];
 
-	grant->taken[kind] -= amount;
+	grant->taken[kind] = amount;
 	if (!grant->policy)
 		return;
 	for (struct policy_class *klass = grant->klass; klass; klass = klass->parent)
-		klass->used[kind] -= amount;
+		klass->used[kind] = klass->used[kind] - before + amount;
 }
 
 static struct policy_class *class_by_name(struct policy *policy, const char *name)
@@ -340,15 +340,28 @@ int policy_reserve(struct policy *policy, const struct policy_class *klass,
 	return 0;
 }
 
+int policy_charge(struct policy *policy, const char *class_name, uint64_t stored_octets,
+		  struct policy_grant **grant)
+{
+	*grant = calloc(1, sizeof(**grant));
+	if (!*grant)
+		return OWAMP_ENOMEM;
+	(*grant)->klass = class_name ? class_by_name(policy, class_name) : &policy->classes[0];
+	(*grant)->taken[LIMITS_DISK] = stored_octets;
+	link_grant(policy, *grant);
+	charge((*grant)->klass, (*grant)->taken);
+	return 0;
+}
+
 void policy_release_network(struct policy_grant *grant)
 {
-	give_back(grant, LIMITS_BANDWIDTH, 0);
-	give_back(grant, LIMITS_SESSIONS, 0);
+	set_taken(grant, LIMITS_BANDWIDTH, 0);
+	set_taken(grant, LIMITS_SESSIONS, 0);
 }
 
 void policy_settle_storage(struct policy_grant *grant, uint64_t stored_octets)
 {
-	give_back(grant, LIMITS_DISK, stored_octets);
+	set_taken(grant, LIMITS_DISK, stored_octets);
 }
 
 void policy_release(struct policy_grant *grant)
@@ -360,6 +373,13 @@ void policy_release(struct policy_grant *grant)
 	if (grant->policy)
 		unlink_grant(grant);
 	free(grant);
+}
+
+void policy_users(const struct policy *policy, void (*fn)(void *context, const char *user, unsigned line),
+		  void *context)
+{
+	for (size_t i = 0; i < policy->limits->user_count; i++)
+		fn(context, policy->limits->users[i].name, policy->limits->users[i].line);
 }
 
 __attribute__((format(printf, 3, 4))) static void append(char *line, size_t size, const char *format, ...)

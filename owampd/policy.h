@@ -80,11 +80,22 @@ int policy_reserve(struct policy *policy, const struct policy_class *klass,
 /* The session is over: network and session count are free again. Idempotent. */
 void policy_release_network(struct policy_grant *grant);
 
-/* The stored size is now known exactly (not more than was reserved). */
+/*
+ * Charges results that are there already, as an earlier process left them:
+ * beyond the limit too. A class_name that is NULL or no class is the root.
+ */
+int policy_charge(struct policy *policy, const char *class_name, uint64_t stored_octets,
+		  struct policy_grant **grant);
+
+/* The stored size is now known; what is more than was reserved is there all the same. */
 void policy_settle_storage(struct policy_grant *grant, uint64_t stored_octets);
 
 /* The results are gone: frees all that is left, and the grant. */
 void policy_release(struct policy_grant *grant);
+
+/* Each user that the file assigns to a class, with the line that does. */
+void policy_users(const struct policy *policy, void (*fn)(void *context, const char *user, unsigned line),
+		  void *context);
 
 /* One line a class with limits and what is in use, through fn. */
 void policy_describe(const struct policy *policy, void (*fn)(void *context, const char *line), void *context);

@@ -10,13 +10,7 @@
 
 #include "log.h"
 
-#define RETENTION_NS    INT64_C(10000000000)
 #define ACCEPT_PAUSE_NS INT64_C(1000000000)
-
-void server_release_grant(void *grant)
-{
-	policy_release(grant);
-}
 
 static unsigned connections_from(const struct server *server, const struct sockaddr *peer)
 {
@@ -97,15 +91,6 @@ static int listen_on(struct server *server, const struct config_address *address
 	return owamp_loop_watch(server->loop, &listener->watch, EPOLLIN);
 }
 
-static void retention_expired(struct owamp_timer *timer)
-{
-	struct server *server = timer->context;
-	int64_t now = owamp_mono_ns();
-
-	store_expire(server->store, now - server->config->keep_ns, server_release_grant);
-	(void)owamp_loop_set_timer(server->loop, timer, now + RETENTION_NS);
-}
-
 int server_listen(struct server *server)
 {
 	for (size_t i = 0; i < server->config->listen_count; i++) {
@@ -120,14 +105,13 @@ int server_listen(struct server *server)
 		return OWAMP_ESYSTEM;
 	}
 	server->accept_timer = (struct owamp_timer){.expired = accept_again, .context = server};
-	server->retention_timer = (struct owamp_timer){.expired = retention_expired, .context = server};
-	return owamp_loop_set_timer(server->loop, &server->retention_timer, owamp_mono_ns() + RETENTION_NS);
+	return 0;
 }
 
 void server_stop(struct server *server)
 {
 	while (server->connections)
-		connection_close(server->connections);
+		connection_close(server->connections, "owampd was ended");
 	while (server->listeners) {
 		struct listener *listener = server->listeners;
 
@@ -136,7 +120,6 @@ void server_stop(struct server *server)
 		close(listener->watch.fd);
 		free(listener);
 	}
-	owamp_loop_cancel_timer(server->loop, &server->retention_timer);
 	owamp_loop_cancel_timer(server->loop, &server->accept_timer);
 }
 

@@ -2,7 +2,8 @@
  * owampd's parts and what they know of each other.
  *
  *	main.c        start, signals, reload, end
- *	server.c      listening, limits on connections, retention
+ *	server.c      listening, limits on connections
+ *	results.c     the archive and what it is charged to
  *	connection.c  one control connection: octets, set-up, dispatch
  *	session.c     one test session: checks, limits, socket, storage
  *	session_run.c its start, stop and results
@@ -47,16 +48,18 @@ struct server {
 	unsigned connection_count;
 	unsigned handshake_count; /* connections that are not set up yet */
 	owamp_ntp start_time;
-	struct owamp_timer retention_timer;
 	struct owamp_timer accept_timer; /* listening again after running out of descriptors */
 };
 
 /* server.c */
-int server_listen(struct server *server);      /* logs what failed */
-void server_stop(struct server *server);       /* closes listeners and connections */
+int server_listen(struct server *server); /* logs what failed */
+void server_stop(struct server *server);  /* closes listeners and connections */
 /* After a reload: new classes, no new sessions with old keys; drops connections that the limits rule out. */
 void server_reloaded(struct server *server, const struct owamp_keyfile *keys_before);
-void server_release_grant(void *grant);
+
+/* results.c */
+int results_open(struct server *server);       /* logs what failed */
+void results_retention(struct server *server); /* as the configuration has it now */
 
 /* One test session on a control connection. */
 struct session {
@@ -71,7 +74,8 @@ struct session {
 	struct owamp_pacer_session *pacing;
 	struct owamp_collector_session *collecting;
 	struct owamp_timer complete_timer;
-	struct policy_grant *grant; /* the store's, once the session is in it */
+	int64_t created_ns;         /* Unix */
+	struct policy_grant *grant; /* of a receiver: the store's, from the moment the session has settled */
 	struct store_session *stored;
 	bool stop_known;
 	struct owamp_stop_session stop; /* skips are ours */
@@ -116,15 +120,16 @@ struct connection {
 	bool fetch_waiting; /* for our own sessions to settle */
 	uint8_t fetch_sid[OWAMP_SID_SIZE];
 	uint32_t fetch_begin, fetch_end;
-	struct store_session *fetching; /* held */
-	struct store_cursor fetch_cursor;
+	struct store_fetch *fetch; /* from the request to the last octet of the answer */
+	bool fetch_begun;          /* Fetch-Ack was given */
 	uint32_t fetch_left;
 	bool fetch_delete;
 };
 
 /* connection.c */
 void connection_new(struct server *server, int fd, const struct sockaddr *peer, const char *turn_away);
-void connection_close(struct connection *connection);
+/* reason: for the sessions that this breaks off. */
+void connection_close(struct connection *connection, const char *reason);
 /* Logs why at the priority; the rest of the output is sent, then the connection closes. */
 void connection_drop(struct connection *connection, int priority, const char *format, ...)
 	__attribute__((format(printf, 3, 4)));
@@ -154,15 +159,20 @@ void session_settle_now(struct connection *connection);
 /* Goes on to stop, settle and fetch when that is possible. */
 void session_settle(struct connection *connection);
 void session_settle_expired(struct owamp_timer *timer);
-/* The control connection is gone, or the peer broke the rules. */
-void session_abort_all(struct connection *connection);
+/* The control connection is gone, or the peer broke the rules: reason. */
+void session_abort_all(struct connection *connection, const char *reason);
 
 /* fetch.c */
 void fetch_request(struct connection *connection, const uint8_t sid[OWAMP_SID_SIZE], uint32_t begin_seq,
 		   uint32_t end_seq);
 void fetch_resume(struct connection *connection); /* after sessions have settled */
-/* Writes more records; when all were sent, ends the fetch. output_size: what is still unsent. */
-void fetch_continue(struct connection *connection, size_t output_size);
+/*
+ * Answers, writes more records, or ends the fetch when all were sent. output_size: what is still unsent.
+ * False: it waits for the disk or for the output to be sent.
+ */
+bool fetch_continue(struct connection *connection, size_t output_size);
+/* It waits for the disk. */
+bool fetch_is_ours(const struct connection *connection);
 void fetch_abort(struct connection *connection);
 
 #endif

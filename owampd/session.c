@@ -119,6 +119,7 @@ static struct session *session_new(struct connection *connection, const struct o
 	if (!session)
 		return NULL;
 	session->connection = connection;
+	session->created_ns = owamp_real_ns();
 	session->fd = -1;
 	session->sends = request->conf_sender;
 	session->request = *request;
@@ -150,12 +151,9 @@ void session_free(struct session *session)
 	owamp_collector_end(session->collecting);
 	if (session->fd >= 0)
 		close(session->fd);
-	/* A grant for storage lives on with the stored results. */
-	if (session->grant) {
-		policy_release_network(session->grant);
-		if (!session->stored)
-			policy_release(session->grant);
-	}
+	policy_release(session->grant);
+	if (session->stored)
+		store_let_go(session->stored);
 	free(session->request.slots);
 	free(session->skips);
 	free(session);
@@ -212,15 +210,14 @@ static int open_socket(struct session *session, char *reason, size_t reason_size
 static int open_store(struct session *session)
 {
 	struct connection *connection = session->connection;
-	const struct store_info info = {
-		.request = session->request,
-		.mode = connection->mode,
-		.key_id = connection->key_id[0] ? connection->key_id : NULL,
+	struct store_info info = {
+		.slot_count = session->request.slot_count,
+		.owner = connection->key_id[0] ? connection->key_id : NULL,
 		.peer = connection->peer,
-		.octets_max = store_octets_wanted(session->request.packets),
 		.grant = session->grant,
 	};
 
+	memcpy(info.sid, session->request.sid, OWAMP_SID_SIZE);
 	return store_open(connection->server->store, &info, &session->stored);
 }
 

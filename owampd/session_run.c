@@ -74,6 +74,25 @@ static int start_sender(struct session *session)
 	return error;
 }
 
+/* From now on the archive has the session. */
+static int start_storing(struct session *session)
+{
+	const struct connection *connection = session->connection;
+	char peer[OWAMP_ADDRESS_TEXT];
+	const struct archive_session description = {
+		.request = session->request,
+		.mode = connection->mode,
+		.received = true,
+		.identity = connection->key_id[0] ? connection->key_id : NULL,
+		.class_name = policy_class_name(connection->klass),
+		.peer = owamp_address_text(session_address(&connection->peer), false, peer),
+		.program = "owampd",
+		.created_ns = session->created_ns,
+	};
+
+	return store_start(session->stored, &description);
+}
+
 static int start_receiver(struct session *session)
 {
 	struct connection *connection = session->connection;
@@ -83,8 +102,10 @@ static int start_receiver(struct session *session)
 		.control_keys = owamp_control_server_keys(connection->control),
 	};
 	struct owamp_receiver *receiver;
-	int error = owamp_receiver_new(&receiver, &config, record_sink, session->stored);
+	int error = start_storing(session);
 
+	if (!error)
+		error = owamp_receiver_new(&receiver, &config, record_sink, session->stored);
 	if (error)
 		return error;
 	error = owamp_collector_start(owamp_engine_collector(connection->server->engine), receiver,
@@ -213,8 +234,7 @@ void session_settle_expired(struct owamp_timer *timer)
 	session_settle(timer->context);
 }
 
-static void end_receiver(struct session *session, enum store_outcome outcome,
-			 const struct owamp_stop_session *stop);
+static void end_receiver(struct session *session, enum archive_outcome outcome, const char *reason);
 
 void session_stop_received(struct connection *connection, const struct owamp_control_server_event *event)
 {
@@ -233,11 +253,13 @@ void session_stop_received(struct connection *connection, const struct owamp_con
 			longest = owamp_interval_to_ns(session->request.timeout);
 	}
 	if (event->accept != OWAMP_ACCEPT_OK) {
-		log_write(LOG_NOTICE,
-			  "%s: stopped by the client with a failure (Accept %u): results are invalid",
-			  connection->name, event->accept);
+		char reason[80];
+
+		snprintf(reason, sizeof reason, "stopped by the client with a failure (Accept %u)",
+			 event->accept);
+		log_write(LOG_NOTICE, "%s: %s: results are invalid", connection->name, reason);
 		for (struct session *s = connection->sessions; s; s = s->next)
-			end_receiver(s, STORE_INVALID, NULL);
+			end_receiver(s, ARCHIVE_INVALID, reason);
 	}
 	send_stop(connection);
 	if (connection->closing || connection->closed)
@@ -262,7 +284,7 @@ static void log_receiver(const struct session *session, const struct owamp_recei
 			 const char *how)
 {
 	const struct owamp_receiver_counters *counters = &health->counters;
-	uint64_t dropped = store_dropped(session->stored);
+	uint64_t lost = store_lost(session->stored), left_out = store_left_out(session->stored);
 	char line[512] = "";
 
 	for (int i = OWAMP_RECEIVE_OK + 1; i < OWAMP_RECEIVE_RESULTS; i++) {
@@ -279,8 +301,10 @@ static void log_receiver(const struct session *session, const struct owamp_recei
 		append(line, sizeof line, "; %" PRIu64 " without a kernel timestamp", health->unstamped);
 	if (health->socket_drops)
 		append(line, sizeof line, "; %" PRIu64 " dropped at our own socket", health->socket_drops);
-	if (dropped)
-		append(line, sizeof line, "; %" PRIu64 " records could not be stored", dropped);
+	if (lost)
+		append(line, sizeof line, "; %" PRIu64 " records could not be stored", lost);
+	if (left_out)
+		append(line, sizeof line, "; %" PRIu64 " duplicates left out", left_out);
 	log_write(line[0] ? LOG_WARNING : LOG_INFO,
 		  "%s: session %s %s: %" PRIu64 " packets received, %" PRIu64 " lost, %" PRIu64
 		  " duplicates%s",
@@ -289,35 +313,53 @@ static void log_receiver(const struct session *session, const struct owamp_recei
 		  counters->duplicates, line);
 }
 
+/* Stops receiving. What makes the results invalid is a reason; where they end is *cut. */
+static void stop_receiver(struct session *session, struct archive_end *end, char *reason, size_t reason_size,
+			  uint32_t *cut)
+{
+	int error = owamp_collector_stop(session->collecting, end->stop, cut);
+
+	if (error == OWAMP_EDATA)
+		snprintf(reason, reason_size,
+			 "the sender said it never reached packet %u, which arrived, or one after it",
+			 end->stop->next_seq);
+	else if (error)
+		snprintf(reason, reason_size, "receiving failed: %s", owamp_error_text(error));
+	if (error) {
+		end->outcome = ARCHIVE_INVALID;
+		end->reason = reason;
+	}
+}
+
 /* Ends receiving and gives the results their final form (section 3.8). */
-static void end_receiver(struct session *session, enum store_outcome outcome,
-			 const struct owamp_stop_session *stop)
+static void end_receiver(struct session *session, enum archive_outcome outcome, const char *reason)
 {
 	static const char *const how[] = {"running", "finished", "broken off", "invalid"};
 	struct owamp_receive_health health = {.failed = false};
+	struct archive_end end = {.outcome = outcome, .reason = reason, .summaries_due = true};
 	bool started = session->collecting != NULL;
+	char invalid[160];
 	uint32_t cut = 0;
 
 	if (session->sends || session->settled)
 		return;
 	session->settled = true;
-	if (session->collecting) {
-		int error = owamp_collector_stop(session->collecting, stop, &cut);
-
+	if (session->stop_known && outcome != ARCHIVE_INVALID)
+		end.stop = &session->stop;
+	if (started) {
+		stop_receiver(session, &end, invalid, sizeof invalid, &cut);
 		owamp_collector_health(session->collecting, &health);
-		if (error)
-			outcome = STORE_INVALID;
 		owamp_collector_end(session->collecting);
 		session->collecting = NULL;
+		end.receive_health = &health;
 	}
-	if (store_finish(session->stored, outcome, stop, cut, owamp_mono_ns()))
-		(void)store_finish(session->stored, STORE_INVALID, NULL, 0, owamp_mono_ns());
-	outcome = store_outcome(session->stored);
+	/* The rest of the grant is the store's now. */
+	policy_release_network(session->grant);
+	session->grant = NULL;
+	end.end_ns = owamp_real_ns();
+	outcome = store_finish(session->stored, &end, cut);
 	if (started)
 		log_receiver(session, &health, how[outcome]);
-	policy_settle_storage(session->grant,
-			      store_octets(session->stored) + store_overhead(session->request.slot_count,
-									     stop ? stop->skip_count : 0));
 	/* The store has its own account of the sender now. */
 	free(session->skips);
 	session->skips = NULL;
@@ -361,20 +403,6 @@ static bool may_still_arrive(const struct session *session)
 	       session->connection->settle_timer.due.place != 0;
 }
 
-/*
- * Results of open-mode sessions live as long as the control connection
- * (section 6.5); a session that never started has none.
- */
-static void forget_results(struct session *session, bool started)
-{
-	struct connection *connection = session->connection;
-
-	if (!session->stored || (connection->key_id[0] && started))
-		return;
-	store_remove(connection->server->store, session->stored);
-	session->stored = NULL;
-}
-
 static void remove_settled(struct connection *connection)
 {
 	struct session **link = &connection->sessions;
@@ -388,9 +416,8 @@ static void remove_settled(struct connection *connection)
 		}
 		if (session->sends)
 			log_sender(session);
-		/* In open mode the session stays, for its results; its network share does not. */
-		if (session->stored && !connection->key_id[0]) {
-			policy_release_network(session->grant);
+		/* In open mode the session stays, for its results; its socket does not. */
+		if (session->stored && store_is_there(session->stored) && !connection->key_id[0]) {
 			if (session->fd >= 0)
 				close(session->fd);
 			session->fd = -1;
@@ -419,7 +446,7 @@ void session_settle(struct connection *connection)
 		}
 		owamp_loop_cancel_timer(connection->server->loop, &connection->settle_timer);
 		for (struct session *s = connection->sessions; s; s = s->next)
-			end_receiver(s, STORE_NORMAL, s->stop_known ? &s->stop : NULL);
+			end_receiver(s, ARCHIVE_FINISHED, NULL);
 		remove_settled(connection);
 		connection->started = connection->stop_sent = connection->stop_received = false;
 		connection_wait(connection);
@@ -428,19 +455,20 @@ void session_settle(struct connection *connection)
 	connection_kick(connection);
 }
 
-void session_abort_all(struct connection *connection)
+void session_abort_all(struct connection *connection, const char *reason)
 {
 	while (connection->sessions) {
 		struct session *session = connection->sessions;
-		bool started = !session_is_new(session);
 
 		connection->sessions = session->next;
 		if (session->pacing) {
 			owamp_pacer_stop(session->pacing);
 			log_sender(session);
 		}
-		end_receiver(session, STORE_BROKEN, session->stop_known ? &session->stop : NULL);
-		forget_results(session, started);
+		end_receiver(session, ARCHIVE_BROKEN, reason);
+		/* Results of open mode can be had as long as the control connection lives (section 6.5). */
+		if (session->stored && !connection->key_id[0])
+			store_disown(session->stored);
 		session_free(session);
 	}
 	connection->started = false;

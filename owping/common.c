@@ -1,10 +1,13 @@
+#include <errno.h>
 #include <stdarg.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 
 #include <owamp/error.h>
 
 #include "owping/common.h"
+#include "owping/report_json.h"
 
 void owping_complain(enum owping_program program, const char *format, ...)
 {
@@ -17,14 +20,41 @@ void owping_complain(enum owping_program program, const char *format, ...)
 	fputc('\n', stderr);
 }
 
+/* The command line could not be read to its end, but what it asks for the output can. */
+static bool wants_json(int argc, char **argv)
+{
+	for (int i = 1; i < argc && strcmp(argv[i], "--") != 0; i++) {
+		if (strlen(argv[i]) > 2 && strncmp(argv[i], "--json", strlen(argv[i])) == 0)
+			return true;
+	}
+	return false;
+}
+
+static void refuse(const struct owping_options *options, bool json, const char *error)
+{
+	struct owping_json_run run = {
+		.version = OWAMP_VERSION,
+		.connect_ns = -1,
+		.setup_ns = -1,
+		.exit_status = OWPING_EXIT_USAGE,
+		.error = OWAMP_EINVAL,
+		.reason = error,
+	};
+
+	owping_complain(options->program, "%s", error);
+	fprintf(stderr, "Try '%s --help'.\n", owping_program_name(options->program));
+	if (json && (owping_report_json(stdout, &run, options, NULL, 0) < 0 || fflush(stdout) != 0))
+		owping_complain(options->program, "standard output: %s", strerror(errno));
+}
+
 int owping_begin(struct owping_options *options, enum owping_program program, int argc, char **argv)
 {
 	const char *name = owping_program_name(program);
+	bool json = wants_json(argc, argv);
 	char error[512];
 
 	if (owping_options_parse(options, program, argc, argv, error, sizeof(error)) < 0) {
-		owping_complain(program, "%s", error);
-		fprintf(stderr, "Try '%s --help'.\n", name);
+		refuse(options, json, error);
 		return OWPING_EXIT_USAGE;
 	}
 	if (options->help)

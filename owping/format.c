@@ -1,4 +1,3 @@
-#include <arpa/inet.h>
 #include <inttypes.h>
 #include <netinet/in.h>
 #include <stdlib.h>
@@ -6,9 +5,13 @@
 #include <time.h>
 #include <unistd.h>
 
+#include <owamp/socket.h>
+
 #include "owping/format.h"
 
 #define NS_PER_SECOND 1000000000LL
+
+_Static_assert(OWPING_TEXT_SIZE >= OWAMP_ADDRESS_TEXT, "an address does not fit");
 
 /* Decimals of a ns in the unit. */
 static int unit_decimals(char unit)
@@ -160,14 +163,9 @@ char *owping_format_time(char buffer[OWPING_TEXT_SIZE], int64_t unix_ns, bool as
 
 char *owping_format_host(char buffer[OWPING_TEXT_SIZE], const struct sockaddr *address)
 {
-	const void *octets = NULL;
-
-	if (address->sa_family == AF_INET)
-		octets = &((const struct sockaddr_in *)(const void *)address)->sin_addr;
-	else if (address->sa_family == AF_INET6)
-		octets = &((const struct sockaddr_in6 *)(const void *)address)->sin6_addr;
-	if (octets == NULL || inet_ntop(address->sa_family, octets, buffer, OWPING_TEXT_SIZE) == NULL)
-		snprintf(buffer, OWPING_TEXT_SIZE, "?");
+	if (address->sa_family == AF_INET || address->sa_family == AF_INET6)
+		return owamp_address_text(address, false, buffer);
+	snprintf(buffer, OWPING_TEXT_SIZE, "?");
 	return buffer;
 }
 
@@ -184,16 +182,21 @@ char *owping_format_endpoint(char buffer[OWPING_TEXT_SIZE], const struct sockadd
 {
 	char host[OWPING_TEXT_SIZE];
 
-	snprintf(buffer, OWPING_TEXT_SIZE, "[%.60s]:%u", owping_format_host(host, address),
+	snprintf(buffer, OWPING_TEXT_SIZE, "[%.70s]:%u", owping_format_host(host, address),
 		 owping_port(address));
 	return buffer;
 }
 
-bool owping_colors(FILE *file)
+bool owping_terminal(FILE *file)
 {
 	const char *terminal = getenv("TERM");
+
+	return isatty(fileno(file)) && terminal != NULL && *terminal != '\0' && strcmp(terminal, "dumb") != 0;
+}
+
+bool owping_colors(FILE *file)
+{
 	const char *refused = getenv("NO_COLOR");
 
-	return isatty(fileno(file)) && (refused == NULL || *refused == '\0') && terminal != NULL &&
-	       strcmp(terminal, "dumb") != 0;
+	return (refused == NULL || *refused == '\0') && owping_terminal(file);
 }

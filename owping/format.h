@@ -32,7 +32,7 @@ char *owping_format_seconds(char buffer[OWPING_TEXT_SIZE], int64_t ns);
 /* UTC, "2026-11-21T00:50:55.794", or "1795222255.794"; 0 to 9 decimals, cut off. */
 char *owping_format_time(char buffer[OWPING_TEXT_SIZE], int64_t unix_ns, bool as_unix, unsigned decimals);
 
-/* "192.0.2.1", without the port. "?" if it is not an IP address. */
+/* "192.0.2.1", "fe80::1%eth0", without the port. "?" if it is not an IP address. */
 char *owping_format_host(char buffer[OWPING_TEXT_SIZE], const struct sockaddr *address);
 
 /* "[192.0.2.1]:861". */
@@ -40,7 +40,10 @@ char *owping_format_endpoint(char buffer[OWPING_TEXT_SIZE], const struct sockadd
 
 uint16_t owping_port(const struct sockaddr *address);
 
-/* Whether to colour what goes to file: a terminal that can, and NO_COLOR is not set. */
+/* Whether file is a terminal that knows escape sequences. */
+bool owping_terminal(FILE *file);
+
+/* Whether to colour what goes to file: such a terminal, and NO_COLOR is not set. */
 bool owping_colors(FILE *file);
 
 #endif

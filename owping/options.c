@@ -7,8 +7,13 @@
 #include <owamp/error.h>
 
 #include "owping/options.h"
+#include "owping/options_check.h"
 #include "owping/options_table.h"
 #include "owping/values.h"
+
+/* OWPING_SECONDS_MAX, in words. */
+#define SECONDS_MAX "500000000, with at most nine decimals, such as 0.5"
+_Static_assert(OWPING_SECONDS_MAX == 500000000, "SECONDS_MAX says something else");
 
 /* Where a parse is: for the wording of its errors. */
 struct parse {
@@ -45,7 +50,9 @@ static int parse_time(struct parse *parse, int64_t *ns, bool positive)
 
 	if (result == 0 && positive && *ns == 0)
 		result = OWAMP_EINVAL;
-	return expected(parse, result, positive ? "seconds above 0, such as 0.5" : "seconds, such as 0.5");
+	return expected(parse, result,
+			positive ? "seconds above 0 and up to " SECONDS_MAX
+				 : "seconds from 0 to " SECONDS_MAX);
 }
 
 static int parse_unit(struct parse *parse)
@@ -111,7 +118,8 @@ static int parse_schedule(struct parse *parse)
 	free(options->slots);
 	options->slots = NULL;
 	return expected(parse, owping_parse_schedule(parse->text, &options->slots, &options->slot_count),
-			"seconds with e or f, comma separated, such as 0.1e or 1f,0f");
+			"seconds up to 500000000 with e or f, comma separated and not all 0, such as 0.1e or "
+			"1f,0f");
 }
 
 static int apply_direction(struct parse *parse, int option)
@@ -167,11 +175,13 @@ static int apply_test(struct parse *parse, int option)
 	case 'E':
 		return parse_time(parse, &options->end_delay_ns, false);
 	case OWPING_OPTION_BEGIN:
+		options->range_given = true;
 		return expected(parse, owping_parse_number(parse->text, 0, UINT32_MAX, &options->begin_seq),
-				"a sequence number");
+				"a sequence number, from 0 to 4294967295");
 	case OWPING_OPTION_END:
+		options->range_given = true;
 		return expected(parse, owping_parse_number(parse->text, 0, UINT32_MAX, &options->end_seq),
-				"a sequence number");
+				"a sequence number, from 0 to 4294967295");
 	}
 	return apply_direction(parse, option);
 }
@@ -191,7 +201,7 @@ static int parse_verbose(struct parse *parse)
 		return 0;
 	return expected(parse,
 			owping_parse_number(parse->text, 1, UINT32_MAX, &parse->options->verbose_limit),
-			"a number of records");
+			"a number of records, from 1 to 4294967295");
 }
 
 static int apply_output(struct parse *parse, int option)
@@ -232,6 +242,9 @@ static int apply_output(struct parse *parse, int option)
 	case 'd':
 		options->directory = parse->text;
 		return 0;
+	case OWPING_OPTION_ARCHIVE:
+		options->archive = parse->text;
+		return 0;
 	}
 	return 1;
 }
@@ -254,50 +267,6 @@ static int apply(struct parse *parse, int option)
 	if (result == 1)
 		result = apply_output(parse, option);
 	return result;
-}
-
-static int check_output(struct parse *parse)
-{
-	const struct owping_options *options = parse->options;
-	bool text = options->format == OWPING_TEXT;
-
-	if ((parse->formats & (parse->formats - 1)) != 0)
-		return fail(parse, "-M, -R and --json exclude each other");
-	if (options->records && options->format != OWPING_JSON)
-		return fail(parse, "--records needs --json");
-	if (options->verbose && (!text || options->quiet))
-		return fail(parse, "-v cannot be used with -M, -R, -Q or --json");
-	if (options->quiet && options->format == OWPING_MACHINE)
-		return fail(parse, "-Q leaves nothing for -M to print");
-	if (options->print_files &&
-	    (options->quiet || options->format == OWPING_RAW || options->format == OWPING_JSON))
-		return fail(parse, "-p saves summaries: it cannot be used with -R, -Q or --json");
-	if (options->directory != NULL && !options->print_files)
-		return fail(parse, "-d needs -p");
-	return 0;
-}
-
-static int check_modes(struct parse *parse)
-{
-	struct owping_options *options = parse->options;
-	static const uint32_t strongest_first[4] = {OWAMP_MODE_ENCRYPTED, OWAMP_MODE_AUTHENTICATED};
-	static const uint32_t open_only[4] = {OWAMP_MODE_OPEN};
-
-	if (options->user != NULL && options->key_file == NULL)
-		return fail(parse, "-u needs -k FILE, where the key of %s is", options->user);
-	if (options->mode_letters == NULL) {
-		bool secret = options->key_file != NULL;
-
-		options->modes = secret ? OWAMP_MODE_ENCRYPTED | OWAMP_MODE_AUTHENTICATED : OWAMP_MODE_OPEN;
-		memcpy(options->preference, secret ? strongest_first : open_only,
-		       sizeof(options->preference));
-		return 0;
-	}
-	if (options->modes == OWAMP_MODE_OPEN && options->key_file != NULL)
-		return fail(parse, "-A O uses no key: leave -u and -k away, or allow A or E");
-	if (options->modes != OWAMP_MODE_OPEN && options->key_file == NULL)
-		return fail(parse, "-A %s needs a key: give -k FILE and -u IDENTITY", options->mode_letters);
-	return 0;
 }
 
 static int take_sids(struct parse *parse, int count, char **arguments)
@@ -338,26 +307,6 @@ static int take_arguments(struct parse *parse, int count, char **arguments)
 	if (count > 1)
 		return fail(parse, "%s: one server is enough", arguments[1]);
 	return 0;
-}
-
-static int complete(struct parse *parse)
-{
-	struct owping_options *options = parse->options;
-
-	if (!options->to_server && !options->from_server)
-		options->to_server = options->from_server = true;
-	if (options->save_to != NULL && options->save_from != NULL &&
-	    strcmp(options->save_to, options->save_from) == 0)
-		return fail(parse, "-T and -F name the same file, %s", options->save_to);
-	/* The library takes 0 for its own default. */
-	if (options->end_delay_ns == 0)
-		options->end_delay_ns = 1;
-	if (options->slots == NULL &&
-	    owping_parse_schedule("0.1e", &options->slots, &options->slot_count) < 0)
-		return fail(parse, "out of memory");
-	if (check_output(parse) < 0)
-		return OWAMP_EINVAL;
-	return check_modes(parse);
 }
 
 static void set_defaults(struct owping_options *options, enum owping_program program)
@@ -413,7 +362,7 @@ int owping_options_parse(struct owping_options *options, enum owping_program pro
 		if (options->help || options->version)
 			return 0;
 	}
-	if (complete(&parse) < 0)
+	if (owping_options_complete(options, parse.formats, error, error_size) < 0)
 		return OWAMP_EINVAL;
 	return take_arguments(&parse, argc - optind, argv + optind);
 }

@@ -77,6 +77,7 @@ struct owping_options {
 	unsigned fetch_count;
 	uint32_t begin_seq;
 	uint32_t end_seq; /* inclusive */
+	bool range_given; /* either of them */
 
 	/* The output. */
 	enum owping_format format;
@@ -92,6 +93,7 @@ struct owping_options {
 	bool bucket_given;
 	bool print_files; /* summaries into files whose names are printed */
 	const char *directory;
+	const char *archive; /* NULL: nothing is archived */
 };
 
 /*

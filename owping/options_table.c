@@ -52,6 +52,7 @@ static const struct entry entries[] = {
 	{'n', "unit", MOST, "n|u|m|s", "unit of delays in text (m)"},
 	{'p', "print-files", MOST, NULL, "save the summaries in files, print the names"},
 	{'d', "directory", MOST, "DIR", "where -p saves (.)"},
+	{OWPING_OPTION_ARCHIVE, "archive", MOST, "FILE", "store the results in an SQLite archive"},
 	{'Q', "quiet", ALL, NULL, "no summary, no progress; errors only"},
 	{'h', "help", ALL, NULL, "print this and exit"},
 	{'V', "version", ALL, NULL, "print the version and exit"},
@@ -106,6 +107,22 @@ const char *owping_program_name(enum owping_program program)
 	return program == OWPING_UP ? "owup" : "owping";
 }
 
+/* "-c, --count N"; an optional argument must not stand apart: "-v[N], --verbose[=N]". */
+static const char *option_text(const struct entry *entry, char text[64])
+{
+	bool optional = argument_kind(entry) == optional_argument;
+	const char *argument = entry->argument != NULL ? entry->argument : "";
+	char letter[16] = "    ";
+
+	if (entry->option < OWPING_OPTION_ZERO_PADDING)
+		snprintf(letter, sizeof(letter), "-%c%s, ", entry->option, optional ? argument : "");
+	if (optional)
+		snprintf(text, 64, "%s--%s[=%s", letter, entry->name, argument + 1);
+	else
+		snprintf(text, 64, "%s--%s %s", letter, entry->name, argument);
+	return text;
+}
+
 void owping_usage(FILE *out, enum owping_program program)
 {
 	fprintf(out, "Usage: %s [OPTION]... SERVER%s\n", owping_program_name(program),
@@ -113,15 +130,10 @@ void owping_usage(FILE *out, enum owping_program program)
 	fputs("SERVER is HOST, HOST:PORT or [ADDRESS]:PORT; the default port is 861.\n\n", out);
 	for (size_t i = 0; i < ENTRY_COUNT; i++) {
 		const struct entry *entry = &entries[i];
-		char left[40];
+		char left[64];
 
 		if ((entry->programs & program) == 0)
 			continue;
-		snprintf(left, sizeof(left), "--%s %s", entry->name,
-			 entry->argument == NULL ? "" : entry->argument);
-		if (entry->option < OWPING_OPTION_ZERO_PADDING)
-			fprintf(out, "  -%c, %-24s %s\n", entry->option, left, entry->text);
-		else
-			fprintf(out, "      %-24s %s\n", left, entry->text);
+		fprintf(out, "  %-28s %s\n", option_text(entry, left), entry->text);
 	}
 }

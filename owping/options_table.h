@@ -19,6 +19,7 @@ enum owping_option {
 	OWPING_OPTION_END,
 	OWPING_OPTION_JSON,
 	OWPING_OPTION_RECORDS,
+	OWPING_OPTION_ARCHIVE,
 };
 
 /* What getopt_long() needs for a program. */

@@ -1,8 +1,10 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <owamp/error.h>
@@ -23,7 +25,15 @@ struct output {
 	int error; /* of the last analysis that failed */
 };
 
-int owping_save_open(struct owping_save *save, enum owping_program program)
+static int prepare_failed(struct owping_run *run, const char *what)
+{
+	char reason[512];
+
+	snprintf(reason, sizeof(reason), "%s: %s", what, strerror(errno));
+	return owping_run_fail(run, OWAMP_ESYSTEM, reason);
+}
+
+static int open_save(struct owping_run *run, struct owping_save *save)
 {
 	int fd;
 
@@ -33,10 +43,47 @@ int owping_save_open(struct owping_save *save, enum owping_program program)
 	save->file = fd < 0 ? NULL : fdopen(fd, "w");
 	if (save->file != NULL)
 		return 0;
-	owping_complain(program, "%s: %s", save->path, strerror(errno));
+	prepare_failed(run, save->path);
 	if (fd >= 0)
 		close(fd);
-	return OWAMP_ESYSTEM;
+	return run->error;
+}
+
+static const char *print_directory(const struct owping_options *options)
+{
+	return options->directory != NULL ? options->directory : ".";
+}
+
+static int check_directory(struct owping_run *run)
+{
+	const char *path = print_directory(run->options);
+	struct stat status;
+
+	if (!run->options->print_files)
+		return 0;
+	if (stat(path, &status) < 0)
+		return prepare_failed(run, path);
+	if (!S_ISDIR(status.st_mode)) {
+		errno = ENOTDIR;
+		return prepare_failed(run, path);
+	}
+	return faccessat(AT_FDCWD, path, W_OK | X_OK, AT_EACCESS) < 0 ? prepare_failed(run, path) : 0;
+}
+
+int owping_output_prepare(struct owping_run *run, struct owping_save *saves, unsigned save_count)
+{
+	char reason[sizeof(run->archive.error) + 16];
+
+	if (check_directory(run) < 0)
+		return run->error;
+	for (unsigned i = 0; i < save_count; i++) {
+		if (open_save(run, &saves[i]) < 0)
+			return run->error;
+	}
+	if (owping_archive_open(&run->archive, run->options->archive) == 0)
+		return 0;
+	snprintf(reason, sizeof(reason), "archive %s", run->archive.error);
+	return owping_run_fail(run, OWAMP_ESYSTEM, reason);
 }
 
 int owping_exit_status(int run_error, bool interrupted, const enum owping_outcome *outcomes, unsigned count)
@@ -92,16 +139,16 @@ static bool is_told(const struct output *output, unsigned index)
 static void complain_result(const struct output *output, unsigned index)
 {
 	const struct owping_options *options = output->options;
-	const struct owamp_result *result = owamp_client_result(output->run->client, index);
-	const char *what = owping_direction_text(result->direction);
+	const struct owping_report *report = output->reports[index];
 	char sid[33];
 
-	if (result->error == 0 || is_told(output, index) ||
-	    strcmp(owping_reason(result), output->run->reason) == 0)
+	if (report == NULL || report->error == 0 || is_told(output, index) ||
+	    strcmp(report->reason, output->run->reason) == 0)
 		return;
-	if (options->program == OWPING_FETCH)
-		what = owamp_sid_text(options->fetches[index].sid, sid);
-	owping_complain(options->program, "%s: %s", what, owping_reason(result));
+	owping_complain(options->program, "%s: %s",
+			options->program == OWPING_FETCH ? owamp_sid_text(options->fetches[index].sid, sid)
+							 : owping_direction_text(report->result->direction),
+			report->reason);
 }
 
 /* What failed, in words, whatever stdout is used for. */
@@ -115,6 +162,9 @@ static void complain(const struct output *output)
 		owping_complain(program, "%s", run->reason);
 	else if (run->error != 0)
 		owping_complain(program, "%s: %s", output->options->target, run->reason);
+	else if (run->interrupts > 0)
+		owping_complain(program, "interrupted by SIG%s: stopped before the time was over",
+				sigabbrev_np(run->signal));
 	for (unsigned i = 0; i < output->count; i++)
 		complain_result(output, i);
 }
@@ -166,9 +216,9 @@ static void print_file(struct output *output, const struct owping_report *report
 	bool bad;
 
 	errno = 0;
-	snprintf(path, sizeof(path), "%s/%" PRIu64 "_%" PRIu64 ".%s",
-		 options->directory != NULL ? options->directory : ".", report->summary.first,
-		 report->summary.last, options->format == OWPING_MACHINE ? "sum" : "txt");
+	snprintf(path, sizeof(path), "%s/%" PRIu64 "_%" PRIu64 ".%s", print_directory(options),
+		 report->summary.first, report->summary.last,
+		 options->format == OWPING_MACHINE ? "sum" : "txt");
 	file = fopen(path, "wxe");
 	if (file == NULL) {
 		save_failed(output, path);
@@ -211,6 +261,7 @@ static void print_json(struct output *output)
 		.exit_status = output->status,
 		.error = run->error,
 		.reason = run->reason,
+		.archive = &run->archive,
 	};
 
 	if (json.error == 0 && output->error != 0) {
@@ -232,7 +283,7 @@ static void print_json(struct output *output)
 		output->status = OWPING_EXIT_FAILED;
 }
 
-int owping_output(const struct owping_run *run, struct owping_save *saves, unsigned save_count)
+int owping_output(struct owping_run *run, struct owping_save *saves, unsigned save_count)
 {
 	struct output output = {.run = run, .options = run->options, .status = OWPING_EXIT_FAILED};
 
@@ -249,6 +300,8 @@ int owping_output(const struct owping_run *run, struct owping_save *saves, unsig
 	complain(&output);
 	for (unsigned i = 0; i < save_count; i++)
 		save_records(&output, &saves[i], i);
+	if (!owping_archive_write(&run->archive, run, output.reports, output.count))
+		output.status = OWPING_EXIT_FAILED;
 	if (run->options->format == OWPING_JSON)
 		print_json(&output);
 	else

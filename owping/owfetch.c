@@ -20,16 +20,6 @@ static int add_fetches(struct owping_run *run)
 	return 0;
 }
 
-static int open_saves(const struct owping_options *options, struct owping_save *saves)
-{
-	for (unsigned i = 0; i < options->fetch_count; i++) {
-		saves[i].path = options->fetches[i].save_file;
-		if (owping_save_open(&saves[i], OWPING_FETCH) < 0)
-			return OWAMP_ESYSTEM;
-	}
-	return 0;
-}
-
 int main(int argc, char **argv)
 {
 	struct owping_save *saves = NULL;
@@ -41,9 +31,15 @@ int main(int argc, char **argv)
 		goto cleanup;
 	status = OWPING_EXIT_FAILED;
 	saves = calloc(options.fetch_count, sizeof(*saves));
-	if (saves == NULL || open_saves(&options, saves) < 0)
+	if (saves == NULL) {
+		owping_complain(OWPING_FETCH, "out of memory");
 		goto cleanup;
-	if (owping_run_open(&run, &options) == 0 && add_fetches(&run) == 0)
+	}
+	for (unsigned i = 0; i < options.fetch_count; i++)
+		saves[i].path = options.fetches[i].save_file;
+	owping_run_init(&run, &options);
+	if (owping_output_prepare(&run, saves, options.fetch_count) == 0 && owping_run_open(&run) == 0 &&
+	    add_fetches(&run) == 0)
 		owping_run_go(&run);
 	status = owping_output(&run, saves, options.fetch_count);
 	owping_run_close(&run);

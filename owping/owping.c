@@ -33,16 +33,13 @@ int main(int argc, char **argv)
 
 	if (status >= 0)
 		goto cleanup;
-	status = OWPING_EXIT_FAILED;
 	if (options.to_server)
 		saves[save_count++].path = options.save_to;
 	if (options.from_server)
 		saves[save_count++].path = options.save_from;
-	for (unsigned i = 0; i < save_count; i++) {
-		if (owping_save_open(&saves[i], OWPING_PING) < 0)
-			goto cleanup;
-	}
-	if (owping_run_open(&run, &options) == 0 && add_tests(&run) == 0)
+	owping_run_init(&run, &options);
+	if (owping_output_prepare(&run, saves, save_count) == 0 && owping_run_open(&run) == 0 &&
+	    add_tests(&run) == 0)
 		owping_run_go(&run);
 	status = owping_output(&run, saves, save_count);
 	owping_run_close(&run);

@@ -32,8 +32,9 @@ int main(int argc, char **argv)
 
 	if (status >= 0)
 		goto cleanup;
-	if (owping_run_open(&run, &options) == 0 && owping_run_go(&run) == 0 && !options.quiet &&
-	    run.interrupts == 0 && options.format == OWPING_TEXT)
+	owping_run_init(&run, &options);
+	if (owping_run_open(&run) == 0 && owping_run_go(&run) == 0 && !options.quiet && run.interrupts == 0 &&
+	    options.format == OWPING_TEXT)
 		print_server(&run);
 	status = owping_output(&run, NULL, 0);
 	owping_run_close(&run);

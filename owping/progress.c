@@ -103,15 +103,13 @@ static void announce(const struct owping_progress *progress)
 void owping_progress_start(struct owping_progress *progress, const struct owping_options *options,
 			   struct owamp_loop *loop, struct owamp_client *client)
 {
-	bool terminal = isatty(STDERR_FILENO);
-
 	progress->options = options;
 	progress->loop = loop;
 	progress->client = client;
-	if (options->quiet || (options->format != OWPING_TEXT && !terminal))
+	if (options->quiet || (options->format != OWPING_TEXT && !isatty(STDERR_FILENO)))
 		return;
 	announce(progress);
-	if (!terminal)
+	if (!owping_terminal(stderr))
 		return;
 	progress->timer.expired = tick;
 	progress->timer.context = progress;

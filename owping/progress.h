@@ -17,7 +17,7 @@ struct owping_progress {
 	bool shown; /* the live line is on the screen */
 };
 
-/* Announces the sessions, and starts the live line if stderr is a terminal. */
+/* Announces the sessions, and starts the live line if stderr is a terminal that can erase it. */
 void owping_progress_start(struct owping_progress *progress, const struct owping_options *options,
 			   struct owamp_loop *loop, struct owamp_client *client);
 

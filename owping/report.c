@@ -1,3 +1,5 @@
+#include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -180,7 +182,8 @@ static enum owping_outcome judge(const struct owping_report *report)
 {
 	const struct owamp_result *result = report->result;
 
-	if (result->record_count == 0 && (result->error != 0 || report->summary.sent == 0))
+	/* Packets that were skipped or of which nobody knows measure nothing. */
+	if (report->summary.sent <= report->missing)
 		return OWPING_FAILED;
 	if (result->error != 0 || report->missing > 0 || report->unknown > 0 || report->ended_early ||
 	    report->summary.skipped > 0)
@@ -189,6 +192,28 @@ static enum owping_outcome judge(const struct owping_report *report)
 	    (result->receive_health.socket_drops > 0 || result->receive_health.failed))
 		return OWPING_PARTIAL;
 	return OWPING_COMPLETE;
+}
+
+/* A part of a session can be empty, and that is no error of the server's. */
+static void explain(struct owping_report *report, uint32_t first_seq)
+{
+	const struct owamp_result *result = report->result;
+	uint32_t packets = result->request.packets;
+
+	report->error = result->error;
+	if (result->error != 0) {
+		snprintf(report->reason, sizeof(report->reason), "%s", owping_reason(result));
+	} else if (report->outcome == OWPING_FAILED && packets > 0 && first_seq >= packets) {
+		report->error = OWAMP_EINVAL;
+		snprintf(report->reason, sizeof(report->reason),
+			 "nothing from packet %" PRIu32 " on: the session has %" PRIu32
+			 " packets, the last of them is %" PRIu32,
+			 first_seq, packets, packets - 1);
+	} else if (report->outcome == OWPING_FAILED) {
+		report->error = OWAMP_EPARTIAL;
+		snprintf(report->reason, sizeof(report->reason),
+			 "nothing was measured: there is no record of a packet that was sent");
+	}
 }
 
 int owping_report_new(struct owping_report **report, const struct owamp_result *result, bool fetched,
@@ -212,6 +237,7 @@ int owping_report_new(struct owping_report **report, const struct owamp_result *
 				 : INT64_MAX;
 	made->synchronized = made->summary.send_synchronized && made->summary.receive_synchronized;
 	made->outcome = judge(made);
+	explain(made, first_seq);
 	owping_report_warn(made);
 	return 0;
 }

@@ -32,6 +32,8 @@ struct owping_report {
 	bool synchronized; /* both clocks were, for all packets */
 	int64_t error_ns;  /* bound of the delays' error, both clocks together */
 	enum owping_outcome outcome;
+	int error; /* of the result; or why it has nothing although it has no error */
+	char reason[256];
 
 	struct owamp_stats *stats;
 	struct owamp_summary summary;
@@ -61,7 +63,7 @@ bool owping_report_covers(const struct owping_report *report, uint32_t seq);
 /* "to server" or "from server". */
 const char *owping_direction_text(enum owamp_direction direction);
 
-/* Why a result is not complete, in words. */
+/* Why a result is not complete, in words; the report's reason knows more. */
 const char *owping_reason(const struct owamp_result *result);
 
 #endif

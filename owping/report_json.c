@@ -252,7 +252,7 @@ static json_t *test_object(const struct owping_report *report, const struct owpi
 	json_object_set_new(object, "direction",
 			    json_string(result->direction == OWAMP_TO_SERVER ? "to_server" : "from_server"));
 	json_object_set_new(object, "outcome", json_string(outcomes[report->outcome]));
-	json_object_set_new(object, "error", error_object(result->error, result->reason));
+	json_object_set_new(object, "error", error_object(report->error, report->reason));
 	json_object_set_new(object, "accept", number_if(refused, result->accept));
 	json_object_set_new(object, "accept_text",
 			    refused ? json_string(owamp_accept_text(result->accept)) : json_null());
@@ -327,6 +327,35 @@ static int write_test(FILE *out, const struct owping_report *report, const struc
 	return 0;
 }
 
+static json_t *archived_object(const struct owping_archived *archived)
+{
+	static const char *const outcomes[] = {
+		[ARCHIVE_RUNNING] = "running",
+		[ARCHIVE_FINISHED] = "finished",
+		[ARCHIVE_BROKEN] = "broken",
+		[ARCHIVE_INVALID] = "invalid",
+	};
+	char sid[33];
+
+	return json_pack("{s:s, s:s, s:s, s:o}", "sid", owamp_sid_text(archived->sid, sid), "result",
+			 owping_archive_result_name(archived->result), "outcome", outcomes[archived->outcome],
+			 "reason", archived->reason[0] != '\0' ? text(archived->reason) : json_null());
+}
+
+static json_t *archive_object(const struct owping_archive *archive)
+{
+	json_t *sessions;
+
+	if (archive == NULL || archive->path == NULL)
+		return json_null();
+	sessions = json_array();
+	for (unsigned i = 0; i < archive->session_count; i++)
+		json_array_append_new(sessions, archived_object(&archive->sessions[i]));
+	return json_pack("{s:o, s:o, s:o}", "file", text(archive->path), "error",
+			 archive->error[0] != '\0' ? text(archive->error) : json_null(), "sessions",
+			 sessions);
+}
+
 static json_t *run_object(const struct owping_json_run *run, const struct owping_options *options)
 {
 	json_t *object = json_object();
@@ -334,7 +363,7 @@ static json_t *run_object(const struct owping_json_run *run, const struct owping
 	json_object_set_new(object, "format", json_integer(1));
 	json_object_set_new(object, "program", json_string(owping_program_name(options->program)));
 	json_object_set_new(object, "version", json_string(run->version));
-	json_object_set_new(object, "target", text(options->target));
+	json_object_set_new(object, "target", options->target != NULL ? text(options->target) : json_null());
 	json_object_set_new(object, "server", endpoint(run->peer));
 	json_object_set_new(object, "mode",
 			    run->mode != 0 ? json_string(owamp_mode_name(run->mode)) : json_null());
@@ -346,6 +375,7 @@ static json_t *run_object(const struct owping_json_run *run, const struct owping
 	json_object_set_new(object, "exit_status", json_integer(run->exit_status));
 	json_object_set_new(object, "error", error_object(run->error, run->reason));
 	json_object_set_new(object, "clock", clock_object(&run->clock));
+	json_object_set_new(object, "archive", archive_object(run->archive));
 	return object;
 }
 

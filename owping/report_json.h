@@ -9,6 +9,7 @@
 
 #include <owamp/clock.h>
 
+#include "owping/archive.h"
 #include "owping/options.h"
 #include "owping/report.h"
 
@@ -24,7 +25,8 @@ struct owping_json_run {
 	int exit_status;
 	int error; /* 0, or why the run as a whole failed */
 	const char *reason;
-	struct owamp_clock_snapshot clock; /* of this host */
+	struct owamp_clock_snapshot clock;    /* of this host */
+	const struct owping_archive *archive; /* NULL, or without a path: not asked for */
 };
 
 /* Writes the document; a report that is NULL is left out. Returns 0, OWAMP_ENOMEM or OWAMP_ESYSTEM. */

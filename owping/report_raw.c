@@ -9,17 +9,21 @@ static void print_stamp(FILE *out, owamp_ntp time, uint16_t estimate)
 		(double)owamp_error_estimate_ns(estimate) / 1e9);
 }
 
+void owping_report_raw_line(FILE *out, const struct owamp_record *record)
+{
+	fprintf(out, "%" PRIu32, record->seq);
+	print_stamp(out, record->send_time, record->send_error);
+	print_stamp(out, record->receive_time, record->receive_error);
+	fprintf(out, " %u\n", record->ttl);
+}
+
 void owping_report_raw(FILE *out, const struct owping_report *report)
 {
 	for (uint32_t i = 0; i < report->result->record_count; i++) {
 		const struct owamp_record *record = &report->result->records[i];
 
-		if (!owping_report_covers(report, record->seq))
-			continue;
-		fprintf(out, "%" PRIu32, record->seq);
-		print_stamp(out, record->send_time, record->send_error);
-		print_stamp(out, record->receive_time, record->receive_error);
-		fprintf(out, " %u\n", record->ttl);
+		if (owping_report_covers(report, record->seq))
+			owping_report_raw_line(out, record);
 	}
 }
 

@@ -7,7 +7,10 @@
 #include "owping/options.h"
 #include "owping/report.h"
 
-/* -R: a line a record, SEQ SENDTIME SYNC ERR RECVTIME SYNC ERR TTL. */
+/* A record's line: SEQ SENDTIME SYNC ERR RECVTIME SYNC ERR TTL. */
+void owping_report_raw_line(FILE *out, const struct owamp_record *record);
+
+/* -R: all of them. */
 void owping_report_raw(FILE *out, const struct owping_report *report);
 
 /* -M: a line a value, in seconds where it is a time. */

@@ -32,6 +32,10 @@ static void on_state(void *context, enum owamp_client_state state)
 	if ((state == OWAMP_CLIENT_REQUESTING || state == OWAMP_CLIENT_FETCHING) && run->ready_mono == 0)
 		run->ready_mono = owamp_mono_ns();
 	if (state == OWAMP_CLIENT_MEASURING)
+		run->agreed_ns = owamp_real_ns();
+	if (state == OWAMP_CLIENT_STOPPING)
+		run->ended_ns = owamp_real_ns();
+	if (state == OWAMP_CLIENT_MEASURING)
 		owping_progress_start(&run->progress, run->options, owamp_engine_loop(run->engine),
 				      run->client);
 	else if (state > OWAMP_CLIENT_STOPPING)
@@ -43,6 +47,8 @@ static void on_done(void *context, int error, const char *reason)
 	struct owping_run *run = context;
 
 	run->done = true;
+	if (run->ended_ns == 0)
+		run->ended_ns = owamp_real_ns();
 	if (error == 0 && run->ready_mono == 0)
 		run->ready_mono = owamp_mono_ns();
 	if (error != 0 && !run->connect_timeout)
@@ -54,8 +60,8 @@ static void on_signal(void *context, int signal)
 {
 	struct owping_run *run = context;
 
-	(void)signal;
 	run->interrupts++;
+	run->signal = signal;
 	if (!run->done)
 		owamp_client_stop(run->client);
 }
@@ -108,23 +114,29 @@ static int load_credentials(struct owping_run *run)
 	return 0;
 }
 
-int owping_run_open(struct owping_run *run, const struct owping_options *options)
+void owping_run_init(struct owping_run *run, const struct owping_options *options)
+{
+	memset(run, 0, sizeof(*run));
+	run->options = options;
+}
+
+int owping_run_open(struct owping_run *run)
 {
 	struct owamp_client_callbacks callbacks = {.state = on_state, .done = on_done, .context = run};
 	struct owamp_client_config config;
 	int error;
 
-	memset(run, 0, sizeof(*run));
-	run->options = options;
 	if (load_credentials(run) < 0)
 		return run->error;
 	errno = 0;
 	error = owamp_engine_new(&run->engine);
-	if (error == 0)
+	if (error == 0) {
+		owping_clock_read(&run->clock, owamp_engine_clock(run->engine));
 		error = watch_signals(run);
+	}
 	if (error < 0)
 		return owping_run_fail(run, error, NULL);
-	owping_client_config(&config, options, &run->credentials);
+	owping_client_config(&config, run->options, &run->credentials);
 	error = owamp_client_new(&run->client, run->engine, &config, &callbacks);
 	return error < 0 ? owping_run_fail(run, error, NULL) : 0;
 }
@@ -157,6 +169,7 @@ void owping_run_close(struct owping_run *run)
 	if (run->engine != NULL)
 		owamp_engine_free(run->engine);
 	owping_credentials_free(&run->credentials);
+	owping_archive_close(&run->archive);
 	run->client = NULL;
 	run->engine = NULL;
 }

@@ -9,21 +9,25 @@
 #include <owamp/engine.h>
 #include <owamp/loop.h>
 
+#include "owping/archive.h"
 #include "owping/common.h"
 #include "owping/options.h"
 #include "owping/progress.h"
+#include "owping/timeline.h"
 
 struct owping_run {
 	const struct owping_options *options;
 	struct owping_credentials credentials;
 	struct owamp_engine *engine;
 	struct owamp_client *client;
+	struct owping_archive archive;
 	struct owping_progress progress;
 	struct owamp_timer connect_timer;
 	enum owamp_client_state state;
 	bool connect_timeout;
 	bool done;
 	unsigned interrupts;
+	int signal; /* the last of them */
 
 	/* 0, or why the run as a whole failed. */
 	int error;
@@ -33,13 +37,20 @@ struct owping_run {
 	int64_t started_mono;
 	int64_t connected_mono;
 	int64_t ready_mono;
+
+	struct owping_clock clock; /* before the run */
+	int64_t agreed_ns;         /* Unix: the sessions started */
+	int64_t ended_ns;          /* and were stopped */
 };
+
+/* owping_run_close() is due from now on. */
+void owping_run_init(struct owping_run *run, const struct owping_options *options);
 
 /*
  * Makes everything ready for owamp_client_add_test() and _fetch(). A failure
- * is also in run->error and run->reason; owping_run_close() is due in any case.
+ * is also in run->error and run->reason.
  */
-int owping_run_open(struct owping_run *run, const struct owping_options *options);
+int owping_run_open(struct owping_run *run);
 
 /* Runs the client to its end. A failure is in run->error as well. */
 int owping_run_go(struct owping_run *run);

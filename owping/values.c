@@ -84,6 +84,7 @@ static int scan_slot(const char **text, struct owamp_slot *slot)
 int owping_parse_schedule(const char *text, struct owamp_slot **slots, uint32_t *slot_count)
 {
 	struct owamp_slot *list;
+	owamp_interval longest = 0;
 	uint32_t count = 0;
 	size_t limit = 1;
 
@@ -95,7 +96,11 @@ int owping_parse_schedule(const char *text, struct owamp_slot **slots, uint32_t 
 	for (;;) {
 		if (scan_slot(&text, &list[count]) < 0)
 			break;
+		if (list[count].interval > longest)
+			longest = list[count].interval;
 		count++;
+		if (*text == '\0' && longest == 0)
+			break;
 		if (*text == '\0') {
 			*slots = list;
 			*slot_count = count;

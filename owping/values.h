@@ -21,7 +21,8 @@ int owping_parse_seconds(const char *text, int64_t *ns);
 
 /*
  * A schedule, "0.1e,0.05f,0f": seconds with e (exponential, also without a
- * letter) or f (fixed). *slots is malloc'd. OWAMP_ENOMEM is possible.
+ * letter) or f (fixed); not all of them 0, which would be all packets at once.
+ * *slots is malloc'd. OWAMP_ENOMEM is possible.
  */
 int owping_parse_schedule(const char *text, struct owamp_slot **slots, uint32_t *slot_count);
 

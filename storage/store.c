@@ -1,99 +1,56 @@
 #include "store.h"
 
-#include <pthread.h>
+#include <limits.h>
+#include <stdarg.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <syslog.h>
 
+#include <owamp/engine.h>
 #include <owamp/error.h>
+#include <owamp/socket.h>
 
-#define CHUNK_FIRST 32
-#define CHUNK_LAST  8192
-#define BUCKETS     1024
+#include "store_internal.h"
 
-/* Records in blocks that never move, each twice as large as the one before up to a bound. */
-struct chunk {
-	struct chunk *next;
-	uint64_t first; /* number of its first record */
-	uint32_t count;
-	uint32_t capacity;
-	uint8_t records[];
-};
+#define BUCKETS 65536
 
-struct store_session {
-	struct store_session *next; /* in its bucket */
-	struct store_info info;
-	enum store_outcome outcome;
-	uint32_t next_seq;
-	uint32_t skip_count;
-	struct owamp_skip_range *skips;
-	int64_t finished_mono;
-	unsigned holds;
-	bool removed;
-
-	pthread_mutex_t lock; /* for what follows */
-	struct chunk *first, *last;
-	uint64_t count;
-	uint64_t dropped;
-};
+/* What rows take in the file, indexes and what is derived from them included. */
+#define RECORD_OCTETS  48
+#define SESSION_OCTETS 1024
+#define SLOT_OCTETS    32
+#define SKIP_OCTETS    32
 
 struct store {
+	struct store_config config;
+	char *path;
+	struct writer *writer;
+	struct owamp_worker *worker;
+	struct store_reader reader;
 	struct store_session *buckets[BUCKETS];
 };
 
-int store_new(struct store **store)
-{
-	*store = calloc(1, sizeof **store);
-	return *store ? 0 : OWAMP_ENOMEM;
-}
-
-static void free_chunks(struct store_session *session)
-{
-	while (session->first) {
-		struct chunk *chunk = session->first;
-
-		session->first = chunk->next;
-		free(chunk);
-	}
-	session->last = NULL;
-	session->count = 0;
-}
-
-static void session_free(struct store_session *session)
-{
-	free_chunks(session);
-	pthread_mutex_destroy(&session->lock);
-	free(session->info.request.slots);
-	free((char *)session->info.key_id);
-	free(session->skips);
-	free(session);
-}
-
-void store_free(struct store *store, void (*release)(void *grant))
-{
-	if (!store)
-		return;
-	for (size_t i = 0; i < BUCKETS; i++) {
-		while (store->buckets[i]) {
-			struct store_session *session = store->buckets[i];
-
-			store->buckets[i] = session->next;
-			release(session->info.grant);
-			session_free(session);
-		}
-	}
-	free(store);
-}
-
 uint64_t store_octets_wanted(uint32_t packets)
 {
-	/* An eighth more, and some: duplicates are results too. */
-	return ((uint64_t)packets + packets / 8 + 16) * OWAMP_RECORD_SIZE;
+	/* Duplicates are results too: as many as writer_append() takes. */
+	return ((uint64_t)packets + packets / 8 + 16) * RECORD_OCTETS;
 }
 
 uint64_t store_overhead(uint32_t slot_count, uint32_t skip_count)
 {
-	return sizeof(struct store_session) + sizeof(struct chunk) + slot_count * sizeof(struct owamp_slot) +
-	       skip_count * sizeof(struct owamp_skip_range);
+	return SESSION_OCTETS + (uint64_t)slot_count * SLOT_OCTETS + (uint64_t)skip_count * SKIP_OCTETS;
+}
+
+__attribute__((format(printf, 3, 4))) static void say(const struct store *store, int priority,
+						      const char *format, ...)
+{
+	char line[512];
+	va_list arguments;
+
+	va_start(arguments, format);
+	vsnprintf(line, sizeof line, format, arguments);
+	va_end(arguments);
+	store->config.log(store->config.context, priority, line);
 }
 
 /* The random octets of the SID. */
@@ -106,280 +63,410 @@ struct store_session *store_find(struct store *store, const uint8_t sid[OWAMP_SI
 {
 	struct store_session *session = *bucket(store, sid);
 
-	while (session && memcmp(session->info.request.sid, sid, OWAMP_SID_SIZE) != 0)
+	while (session && memcmp(session->sid, sid, OWAMP_SID_SIZE) != 0)
 		session = session->next;
 	return session;
 }
 
+static void session_free(struct store_session *session)
+{
+	free(session->owner);
+	free(session->peer);
+	free(session);
+}
+
+static void free_unused(struct store_session *session)
+{
+	if (!session->there && session->references == 0 && session->fetches == 0)
+		session_free(session);
+}
+
+static void release(struct store_session *session)
+{
+	if (session->grant)
+		session->store->config.release(session->grant);
+	session->grant = NULL;
+}
+
+/* Out of the index; the caller looks after the memory. */
+static void detach(struct store_session *session)
+{
+	struct store_session **link = bucket(session->store, session->sid);
+
+	if (!session->there)
+		return;
+	while (*link != session)
+		link = &(*link)->next;
+	*link = session->next;
+	session->there = false;
+}
+
+static struct store_session *session_new(struct store *store, const uint8_t sid[OWAMP_SID_SIZE],
+					 const char *owner)
+{
+	struct store_session *session = calloc(1, sizeof *session), **head = bucket(store, sid);
+
+	if (!session)
+		return NULL;
+	session->store = store;
+	memcpy(session->sid, sid, OWAMP_SID_SIZE);
+	session->owner = owner ? strdup(owner) : NULL;
+	if (owner && !session->owner) {
+		free(session);
+		return NULL;
+	}
+	session->next = *head;
+	*head = session;
+	session->there = true;
+	return session;
+}
+
+/* On the loop: it is the archive that says what it has removed. */
+static void removed(void *context, const uint8_t sid[OWAMP_SID_SIZE])
+{
+	struct store_session *session = store_find(context, sid);
+
+	if (!session || session->handle)
+		return;
+	detach(session);
+	release(session);
+	free_unused(session);
+}
+
+struct loading {
+	struct store *store;
+	struct store_count *count;
+};
+
+static int load(void *context, const struct archive_stored *stored)
+{
+	struct loading *loading = context;
+	struct store *store = loading->store;
+	struct store_session *session;
+
+	/* Others may keep theirs in the same file. */
+	if (!stored->packets_kept || !stored->received || strcmp(stored->program, store->config.program) != 0)
+		return 0;
+	session = session_new(store, stored->request.sid, stored->identity);
+	if (!session)
+		return OWAMP_ENOMEM;
+	session->outcome = stored->outcome;
+	session->archived = session->written = true;
+	session->overhead = store_overhead(stored->request.slot_count, stored->stop.skip_count);
+	if (stored->identity && stored->outcome != ARCHIVE_INVALID) {
+		loading->count->sessions++;
+		loading->count->records += stored->records;
+	}
+	return store->config.charge(store->config.context, stored->class_name,
+				    session->overhead + stored->records * RECORD_OCTETS, &session->grant);
+}
+
+/* Before there are other threads that read. */
+static int load_all(struct store *store, struct store_count *count, char *error, size_t error_size)
+{
+	struct loading loading = {.store = store, .count = count};
+	struct archive *archive;
+	int result = archive_open(&archive, store->reader.path, ARCHIVE_READ, error, error_size);
+
+	if (result)
+		return result;
+	result = archive_session_load(archive, NULL, load, &loading);
+	if (result)
+		snprintf(error, error_size, "%s: reading the sessions: %s", store->reader.path,
+			 result == OWAMP_ENOMEM ? owamp_error_text(result) : archive_reason(archive));
+	archive_close(archive);
+	return result;
+}
+
+static void adjust(const struct store *store, const struct writer_retention *wanted,
+		   struct writer_retention *retention)
+{
+	*retention = *wanted;
+	/* Nobody reads summaries in memory. */
+	if (!store->path)
+		retention->summaries_ns = retention->packets_ns;
+}
+
+static void log_line(void *context, int priority, const char *line)
+{
+	const struct store *store = context;
+
+	store->config.log(store->config.context, priority, line);
+}
+
+static int open_writer(struct store *store, char *error, size_t error_size)
+{
+	struct writer_config config = {
+		.path = store->reader.path,
+		.program = store->config.program,
+		.loop = store->config.loop,
+		.clock = store->config.clock,
+		.log = log_line,
+		.removed = removed,
+		.context = store,
+	};
+
+	adjust(store, &store->config.retention, &config.retention);
+	return writer_new(&store->writer, &config, error, error_size);
+}
+
+int store_new(struct store **store, const struct store_config *config, struct store_count *count, char *error,
+	      size_t error_size)
+{
+	struct store *s = calloc(1, sizeof *s);
+	int result = OWAMP_ENOMEM;
+
+	*store = NULL;
+	*count = (struct store_count){0};
+	snprintf(error, error_size, "%s", owamp_error_text(result));
+	if (!s)
+		return result;
+	s->config = *config;
+	s->path = config->path ? strdup(config->path) : NULL;
+	if (config->path && !s->path)
+		goto cleanup;
+	s->reader.path = s->path ? s->path : ARCHIVE_MEMORY;
+	result = open_writer(s, error, error_size);
+	if (!result)
+		result = load_all(s, count, error, error_size);
+	if (result)
+		goto cleanup;
+	/* A fetch has one job at a time: connections bound the queue. */
+	result = owamp_worker_new(&s->worker, config->loop, UINT_MAX);
+	if (result) {
+		snprintf(error, error_size, "starting a thread: %s", owamp_error_text(result));
+		goto cleanup;
+	}
+	*store = s;
+	s = NULL;
+cleanup:
+	store_free(s);
+	return result;
+}
+
+void store_free(struct store *store)
+{
+	if (!store)
+		return;
+	owamp_worker_free(store->worker);
+	archive_close(store->reader.archive);
+	writer_free(store->writer);
+	for (size_t i = 0; i < BUCKETS; i++) {
+		while (store->buckets[i]) {
+			struct store_session *session = store->buckets[i];
+
+			store->buckets[i] = session->next;
+			release(session);
+			session_free(session);
+		}
+	}
+	free(store->path);
+	free(store);
+}
+
+void store_set_retention(struct store *store, const struct writer_retention *wanted)
+{
+	struct writer_retention retention;
+
+	adjust(store, wanted, &retention);
+	writer_set_retention(store->writer, &retention);
+}
+
 int store_open(struct store *store, const struct store_info *info, struct store_session **session)
 {
-	const struct owamp_request *request = &info->request;
-	struct store_session **head = bucket(store, request->sid), *s;
+	size_t size = owamp_address_size((const struct sockaddr *)&info->peer);
+	struct store_session *s;
 
 	*session = NULL;
-	if (store_find(store, request->sid))
+	if (store_find(store, info->sid))
 		return OWAMP_EINVAL;
-	s = calloc(1, sizeof *s);
+	s = session_new(store, info->sid, info->owner);
 	if (!s)
 		return OWAMP_ENOMEM;
-	pthread_mutex_init(&s->lock, NULL);
-	s->info = *info;
-	s->info.key_id = info->key_id ? strdup(info->key_id) : NULL;
-	s->info.request.slots = calloc((size_t)request->slot_count + 1, sizeof *request->slots);
-	if (!s->info.request.slots || !s->info.key_id != !info->key_id) {
+	s->peer = info->owner ? NULL : malloc(size);
+	if (!info->owner && !s->peer) {
+		detach(s);
 		session_free(s);
 		return OWAMP_ENOMEM;
 	}
-	if (request->slot_count > 0)
-		memcpy(s->info.request.slots, request->slots, request->slot_count * sizeof *request->slots);
-	s->next = *head;
-	*head = s;
+	if (s->peer)
+		memcpy(s->peer, &info->peer, size);
+	s->overhead = store_overhead(info->slot_count, 0);
+	s->grant = info->grant;
+	s->references = 1;
 	*session = s;
 	return 0;
 }
 
-static struct chunk *add_chunk(struct store_session *session)
+void store_let_go(struct store_session *session)
 {
-	uint32_t capacity = session->last ? 2 * session->last->capacity : CHUNK_FIRST;
-	struct chunk *chunk;
-
-	if (capacity > CHUNK_LAST)
-		capacity = CHUNK_LAST;
-	chunk = malloc(sizeof *chunk + (size_t)capacity * OWAMP_RECORD_SIZE);
-	if (!chunk)
-		return NULL;
-	*chunk = (struct chunk){.first = session->count, .capacity = capacity};
-	if (session->last)
-		session->last->next = chunk;
-	else
-		session->first = chunk;
-	session->last = chunk;
-	return chunk;
+	session->references--;
+	free_unused(session);
 }
 
-static void append(struct store_session *session, const uint8_t wire[OWAMP_RECORD_SIZE])
+int store_start(struct store_session *session, const struct archive_session *description)
 {
-	struct chunk *chunk = session->last;
+	int error = writer_open_session(session->store->writer, description, &session->handle);
 
-	if ((session->count + 1) * OWAMP_RECORD_SIZE > session->info.octets_max) {
-		session->dropped++;
-		return;
-	}
-	if (!chunk || chunk->count == chunk->capacity)
-		chunk = add_chunk(session);
-	if (!chunk) {
-		session->dropped++;
-		return;
-	}
-	memcpy(chunk->records + (size_t)chunk->count * OWAMP_RECORD_SIZE, wire, OWAMP_RECORD_SIZE);
-	chunk->count++;
-	session->count++;
+	session->archived = error == 0;
+	return error;
 }
 
 void store_append(struct store_session *session, const struct owamp_record *record)
 {
-	uint8_t wire[OWAMP_RECORD_SIZE];
-
-	owamp_record_encode(record, wire);
-	pthread_mutex_lock(&session->lock);
-	append(session, wire);
-	pthread_mutex_unlock(&session->lock);
+	session->duplicates += record->duplicate;
+	session->appended++;
+	writer_append(session->handle, record);
 }
 
-static uint32_t seq_of(const uint8_t *wire)
+/*
+ * The records that stay, or some duplicates too many: each packet below cut has
+ * one record at most that is no duplicate. Only the writer will know better.
+ */
+static uint64_t records_kept(const struct store_session *session, uint32_t cut)
 {
-	return (uint32_t)wire[0] << 24 | (uint32_t)wire[1] << 16 | (uint32_t)wire[2] << 8 | wire[3];
+	uint64_t stored = session->appended - session->lost - session->left_out;
+	uint64_t below = cut + session->duplicates - session->left_out;
+
+	if (session->outcome == ARCHIVE_INVALID)
+		return 0;
+	return stored < below ? stored : below;
 }
 
-/* Rewrites the list without the records from cut on; their order stays. */
-static void cut_records(struct store_session *session, uint32_t cut)
+enum archive_outcome store_finish(struct store_session *session, const struct archive_end *end, uint32_t cut)
 {
-	struct chunk *old = session->first;
-	bool any = false;
+	char sid[33];
+	int error;
 
-	for (const struct chunk *chunk = old; chunk && !any; chunk = chunk->next) {
-		for (uint32_t i = 0; i < chunk->count && !any; i++)
-			any = seq_of(chunk->records + (size_t)i * OWAMP_RECORD_SIZE) >= cut;
+	if (!session->archived) {
+		session->outcome = ARCHIVE_INVALID;
+		store_remove(session);
 	}
-	if (!any)
-		return;
-	session->first = session->last = NULL;
-	session->count = 0;
-	while (old) {
-		struct chunk *chunk = old;
-
-		for (uint32_t i = 0; i < chunk->count; i++) {
-			const uint8_t *wire = chunk->records + (size_t)i * OWAMP_RECORD_SIZE;
-
-			if (seq_of(wire) < cut)
-				append(session, wire);
-		}
-		old = chunk->next;
-		free(chunk);
+	if (!session->handle)
+		return session->outcome;
+	session->lost = writer_lost(session->handle);
+	session->left_out = writer_left_out(session->handle);
+	session->outcome = end->outcome;
+	if (end->outcome == ARCHIVE_FINISHED && session->lost > 0)
+		session->outcome = ARCHIVE_BROKEN;
+	if (end->stop)
+		session->overhead += store_overhead(0, end->stop->skip_count) - store_overhead(0, 0);
+	error = writer_finish_session(session->handle, end, cut);
+	session->handle = NULL;
+	if (error) {
+		say(session->store, LOG_ERR, "session %s ends as invalid: %s",
+		    owamp_sid_text(session->sid, sid), owamp_error_text(error));
+		session->outcome = ARCHIVE_INVALID;
 	}
+	if (session->grant)
+		session->store->config.settle(session->grant,
+					      session->overhead + records_kept(session, cut) * RECORD_OCTETS);
+	return session->outcome;
 }
 
-int store_finish(struct store_session *session, enum store_outcome outcome,
-		 const struct owamp_stop_session *stop, uint32_t cut, int64_t now_mono)
-{
-	if (stop) {
-		session->skips = calloc((size_t)stop->skip_count + 1, sizeof *session->skips);
-		if (!session->skips)
-			return OWAMP_ENOMEM;
-		if (stop->skip_count > 0)
-			memcpy(session->skips, stop->skips, stop->skip_count * sizeof *stop->skips);
-		session->skip_count = stop->skip_count;
-	}
-	session->next_seq = stop ? stop->next_seq : cut;
-	pthread_mutex_lock(&session->lock);
-	if (outcome == STORE_INVALID)
-		free_chunks(session);
-	else
-		cut_records(session, cut);
-	session->outcome = outcome == STORE_NORMAL && session->dropped > 0 ? STORE_BROKEN : outcome;
-	pthread_mutex_unlock(&session->lock);
-	session->finished_mono = now_mono;
-	return 0;
-}
-
-const struct store_info *store_info(const struct store_session *session)
-{
-	return &session->info;
-}
-
-enum store_outcome store_outcome(const struct store_session *session)
+enum archive_outcome store_outcome(const struct store_session *session)
 {
 	return session->outcome;
 }
 
-void store_stop(const struct store_session *session, struct owamp_stop_session *stop)
+const uint8_t *store_sid(const struct store_session *session)
 {
-	memcpy(stop->sid, session->info.request.sid, OWAMP_SID_SIZE);
-	stop->next_seq = session->next_seq;
-	stop->skip_count = session->skip_count;
-	stop->skips = session->skips;
+	return session->sid;
 }
 
-uint64_t store_octets(struct store_session *session)
+uint64_t store_lost(const struct store_session *session)
 {
-	uint64_t octets;
-
-	pthread_mutex_lock(&session->lock);
-	octets = session->count * OWAMP_RECORD_SIZE;
-	pthread_mutex_unlock(&session->lock);
-	return octets;
+	return session->handle ? writer_lost(session->handle) : session->lost;
 }
 
-uint64_t store_dropped(struct store_session *session)
+uint64_t store_left_out(const struct store_session *session)
 {
-	uint64_t dropped;
-
-	pthread_mutex_lock(&session->lock);
-	dropped = session->dropped;
-	pthread_mutex_unlock(&session->lock);
-	return dropped;
+	return session->handle ? writer_left_out(session->handle) : session->left_out;
 }
 
-static bool in_range(const struct store_cursor *cursor, const uint8_t *wire)
+bool store_is_started(const struct store_session *session)
 {
-	uint32_t seq = seq_of(wire);
-
-	return seq >= cursor->begin_seq && seq <= cursor->end_seq;
+	return session->archived;
 }
 
-/* Copies to wire if it is not NULL, only counts otherwise. */
-static uint32_t walk(struct store_session *session, struct store_cursor *cursor, uint8_t *wire, uint32_t max)
+bool store_is_there(const struct store_session *session)
 {
-	const struct chunk *chunk = session->first;
-	uint32_t found = 0;
+	return session->there;
+}
 
-	while (chunk && chunk->first + chunk->count <= cursor->next)
-		chunk = chunk->next;
-	for (; chunk && found < max && cursor->next < cursor->limit; chunk = chunk->next) {
-		while (cursor->next < cursor->limit && cursor->next < chunk->first + chunk->count &&
-		       found < max) {
-			const uint8_t *record =
-				chunk->records + (size_t)(cursor->next - chunk->first) * OWAMP_RECORD_SIZE;
+const char *store_owner(const struct store_session *session)
+{
+	return session->owner;
+}
 
-			cursor->next++;
-			if (!in_range(cursor, record))
-				continue;
-			if (wire)
-				memcpy(wire + (size_t)found * OWAMP_RECORD_SIZE, record, OWAMP_RECORD_SIZE);
-			found++;
-		}
+const struct sockaddr *store_peer(const struct store_session *session)
+{
+	return session->peer;
+}
+
+static void remove_from_archive(struct store_session *session)
+{
+	char sid[33];
+	int error = 0;
+
+	session->removal_due = false;
+	if (session->archived)
+		error = writer_remove_session(session->store->writer, session->sid);
+	if (error)
+		say(session->store, LOG_ERR, "session %s could not be removed from the archive: %s",
+		    owamp_sid_text(session->sid, sid), owamp_error_text(error));
+	release(session);
+}
+
+void store_remove(struct store_session *session)
+{
+	const struct archive_end end = {.outcome = ARCHIVE_INVALID, .end_ns = owamp_real_ns()};
+
+	if (!session->there)
+		return;
+	if (session->handle)
+		(void)store_finish(session, &end, 0);
+	detach(session);
+	session->removal_due = true;
+	if (session->fetches == 0)
+		remove_from_archive(session);
+	free_unused(session);
+}
+
+void store_disown(struct store_session *session)
+{
+	if (!session->store->path) {
+		store_remove(session);
+		return;
 	}
-	return found;
+	free(session->peer);
+	session->peer = NULL;
 }
 
-uint32_t store_seek(struct store_session *session, uint32_t begin_seq, uint32_t end_seq,
-		    struct store_cursor *cursor)
+struct store_reader *store_reader(struct store_session *session)
 {
-	struct store_cursor counting;
-	uint32_t count;
-
-	pthread_mutex_lock(&session->lock);
-	*cursor = (struct store_cursor){.begin_seq = begin_seq, .end_seq = end_seq, .limit = session->count};
-	counting = *cursor;
-	count = walk(session, &counting, NULL, UINT32_MAX);
-	pthread_mutex_unlock(&session->lock);
-	return count;
+	return &session->store->reader;
 }
 
-uint32_t store_read(struct store_session *session, struct store_cursor *cursor, uint8_t *wire, uint32_t max)
+struct owamp_worker *store_worker(struct store_session *session)
 {
-	uint32_t count;
-
-	pthread_mutex_lock(&session->lock);
-	count = walk(session, cursor, wire, max);
-	pthread_mutex_unlock(&session->lock);
-	return count;
+	return session->store->worker;
 }
 
-void store_hold(struct store_session *session)
+struct writer *store_writer(struct store_session *session)
 {
-	session->holds++;
+	return session->store->writer;
 }
 
-void store_let_go(struct store_session *session)
+void store_begin_fetch(struct store_session *session)
 {
-	if (--session->holds == 0 && session->removed)
-		session_free(session);
+	session->fetches++;
 }
 
-static void detach(struct store_session **link)
+void store_end_fetch(struct store_session *session)
 {
-	struct store_session *session = *link;
-
-	*link = session->next;
-	session->removed = true;
-	if (session->holds == 0)
-		session_free(session);
-}
-
-void store_remove(struct store *store, struct store_session *session)
-{
-	struct store_session **link = bucket(store, session->info.request.sid);
-
-	while (*link && *link != session)
-		link = &(*link)->next;
-	if (*link)
-		detach(link);
-}
-
-void store_expire(struct store *store, int64_t before_mono, void (*release)(void *grant))
-{
-	for (size_t i = 0; i < BUCKETS; i++) {
-		struct store_session **link = &store->buckets[i];
-
-		while (*link) {
-			if ((*link)->outcome == STORE_RUNNING || !(*link)->info.key_id ||
-			    (*link)->finished_mono >= before_mono) {
-				link = &(*link)->next;
-				continue;
-			}
-			release((*link)->info.grant);
-			detach(link);
-		}
-	}
+	session->fetches--;
+	if (session->fetches == 0 && session->removal_due)
+		remove_from_archive(session);
+	free_unused(session);
 }

@@ -57,6 +57,8 @@ static int take_request(struct client_item *item, const struct owamp_request *re
 				   &result->sender);
 	owamp_address_from_request(request->ipvn, request->receiver_address, request->receiver_port,
 				   &result->receiver);
+	client_add_zone(item->client, &result->sender);
+	client_add_zone(item->client, &result->receiver);
 	return 0;
 }
 

@@ -129,6 +129,8 @@ void client_item_cut(struct client_item *item, uint32_t cut); /* drops records w
 int client_item_set_stop(struct client_item *item, uint32_t next_seq, const struct owamp_skip_range *skips,
 			 uint32_t skip_count);
 void client_item_check_complete(struct client_item *item);
+/* A link-local address means nothing without its zone, which those of the control connection have. */
+void client_add_zone(const struct owamp_client *client, struct sockaddr_storage *address);
 void client_item_free(struct client_item *item);
 
 #endif

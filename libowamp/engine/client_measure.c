@@ -175,6 +175,8 @@ static int accepted(struct client_item *item, const struct owamp_control_client_
 				   &item->result.sender);
 	owamp_address_from_request(request->ipvn, request->receiver_address, request->receiver_port,
 				   &item->result.receiver);
+	client_add_zone(client, &item->result.sender);
+	client_add_zone(client, &item->result.receiver);
 	if (event->port == 0)
 		return OWAMP_EPROTO;
 	if (!sends(item))

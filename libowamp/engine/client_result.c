@@ -123,6 +123,18 @@ void client_item_check_complete(struct client_item *item)
 		client_item_error(item, OWAMP_EPARTIAL, "%u of %u packets were never sent", skipped, packets);
 }
 
+void client_add_zone(const struct owamp_client *client, struct sockaddr_storage *address)
+{
+	const struct sockaddr_storage *known[] = {&client->local, &client->peer};
+
+	for (int i = 0; i < 2; i++) {
+		if (address->ss_family == AF_INET6 &&
+		    owamp_address_equal((const struct sockaddr *)address, (const struct sockaddr *)known[i]))
+			((struct sockaddr_in6 *)address)->sin6_scope_id =
+				((const struct sockaddr_in6 *)known[i])->sin6_scope_id;
+	}
+}
+
 void client_item_free(struct client_item *item)
 {
 	owamp_loop_cancel_timer(item->client->loop, &item->complete_timer);

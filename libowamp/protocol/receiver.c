@@ -199,6 +199,7 @@ int owamp_receiver_packet(struct owamp_receiver *receiver, const uint8_t *packet
 	struct owamp_record record;
 	struct test_packet opened;
 	uint64_t *slot;
+	bool duplicate;
 	int result;
 
 	result = test_packet_open(&receiver->cipher, packet, size, &opened);
@@ -215,8 +216,8 @@ int owamp_receiver_packet(struct owamp_receiver *receiver, const uint8_t *packet
 		return result;
 
 	slot = entry(receiver, opened.seq);
-	if (*slot & ARRIVED)
-		receiver->counters.duplicates++;
+	duplicate = *slot & ARRIVED;
+	receiver->counters.duplicates += duplicate;
 	*slot |= ARRIVED;
 	if (!receiver->any_arrived || opened.seq > receiver->max_seq)
 		receiver->max_seq = opened.seq;
@@ -229,6 +230,7 @@ int owamp_receiver_packet(struct owamp_receiver *receiver, const uint8_t *packet
 		.receive_time = receive_time ? receive_time : 1,
 		.receive_error = receive_error,
 		.ttl = ttl,
+		.duplicate = duplicate,
 	};
 	receiver->sink(receiver->context, &record);
 	return OWAMP_RECEIVE_OK;

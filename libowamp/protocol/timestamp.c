@@ -27,7 +27,14 @@ int64_t owamp_ntp_to_unix_ns(owamp_ntp time, int64_t near_unix_ns)
 	int64_t apart = near_unix_ns / 2 - unix_ns / 2; /* halved: it always fits */
 	int64_t eras = (apart + (apart < 0 ? -ERA_NS / 4 : ERA_NS / 4)) / (ERA_NS / 2);
 
-	return unix_ns + eras * ERA_NS;
+	__int128 found = unix_ns + (__int128)eras * ERA_NS;
+
+	/* The nearest may be beyond what fits. */
+	if (found > INT64_MAX)
+		found -= ERA_NS;
+	if (found < INT64_MIN)
+		found += ERA_NS;
+	return (int64_t)found;
 }
 
 int64_t owamp_ntp_diff(owamp_ntp later, owamp_ntp earlier)

@@ -149,8 +149,9 @@ class Record:
 
 
 class Fetched:
-    def __init__(self, accept, finished=0, next_seq=0, skips=(), records=()):
+    def __init__(self, accept, finished=0, next_seq=0, skips=(), records=(), octets=b""):
         self.accept = accept
+        self.octets = octets  # all of the answer but HMACs
         self.finished = finished
         self.next_seq = next_seq
         self.skips = skips
@@ -332,13 +333,14 @@ class Control:
     def fetch(self, sid, begin=ALL[0], end=ALL[1]):
         self.write(struct.pack(">B7xII16s", 4, begin, end, sid))
         self.write_hmac()
-        accept, finished, next_seq, skip_count, record_count = FETCH_ACK.unpack(self.read(16))
+        ack = self.read(16)
+        accept, finished, next_seq, skip_count, record_count = FETCH_ACK.unpack(ack)
         self.read_hmac()
         if accept != OK:
             return Fetched(accept)
-        slot_count = struct.unpack(">I", self.read(96)[4:8])[0]
+        request = self.read(96)
         self.read_hmac()
-        self.read(16 * slot_count)
+        slots = self.read(16 * struct.unpack(">I", request[4:8])[0])
         self.read_hmac()
         skips = self.read(8 * skip_count + -8 * skip_count % 16)
         self.read_hmac()
@@ -346,4 +348,5 @@ class Control:
         wire = self.read(size + -size % 16)
         self.read_hmac()
         return Fetched(accept, finished, next_seq, list(struct.iter_unpack(">II", skips[:8 * skip_count])),
-                       [Record(wire[i:i + 25]) for i in range(0, size, 25)])
+                       [Record(wire[i:i + 25]) for i in range(0, size, 25)],
+                       ack + request + slots + skips + wire)

@@ -136,6 +136,73 @@ class Config(harness.SystemTest):
         server.end(self)
         self.assertFalse(os.path.exists(path))
 
+    def test_pid_file_of_another(self):
+        """The file of a server that runs is left alone; what one that was killed left is not in the way."""
+        path = self.path + "/pid"
+        server = self.owampd(self.net.server, conf='listen = {"127.0.0.1:5861"}\npid_file = "%s"\n' % path)
+        for extra in ([], ["--foreground"]):
+            result = self.run_owampd("--listen", "127.0.0.1:5862", "--pid-file", path, *extra)
+            self.assertEqual(result.returncode, 1)
+            self.assertIn("error: pid_file %s: a server runs already, process %d\n" % (path, server.pid),
+                          result.stderr)
+        with open(path, encoding="ascii") as file:
+            self.assertEqual(file.read(), "%d\n" % server.pid)
+        # Nor does a look at the configuration complain of it, as before a reload.
+        self.assertEqual(self.run_owampd("--check-config", "--pid-file", path).returncode, 0)
+        server.kill()
+        with open(path, encoding="ascii") as file:
+            self.assertEqual(file.read(), "%d\n" % server.pid)
+        server = self.owampd(self.net.server, conf='listen = {"127.0.0.1:5861"}\npid_file = "%s"\n' % path)
+        with open(path, encoding="ascii") as file:
+            self.assertEqual(file.read(), "%d\n" % server.pid)
+
+    def test_pid_file_in_a_foreign_folder(self):
+        """It names no process any more, where it cannot be removed."""
+        path = self.path + "/pid"
+        server = self.owampd(self.net.server, conf='user = "nobody"\npid_file = "%s"\n' % path)
+        server.end(self)
+        self.assertEqual(os.stat(path).st_size, 0)
+        self.assertEqual(server.find("could not be removed"), [])
+
+    def test_references(self):
+        """What the configuration names is looked at as well."""
+        path = self.path + "/archive"
+        os.chmod(self.path, 0o755)
+        result = self.run_owampd("--check-config", "--user", "nobody", "--archive", path)
+        self.assertEqual((result.returncode, result.stderr),
+                         (1, "archive %s: no file can be made in its folder: Permission denied\n" % path))
+        result = self.run_owampd("--check-config", "--user", "nosuchuser", "--pid-file", "/nowhere/pid")
+        self.assertEqual(result.returncode, 1)
+        self.assertEqual(result.stderr,
+                         "pid_file /nowhere/pid: cannot be written: No such file or directory\n"
+                         'user "nosuchuser" does not exist\n')
+        result = self.run_owampd("--check-config", "--archive", path)
+        self.assertEqual((result.returncode, result.stdout, result.stderr),
+                         (0, "options: ok\n%s: ok, to be created\n" % path, ""))
+        self.assertEqual(os.listdir(self.path), [])
+        # Also while a server has it open.
+        self.owampd(self.net.server, conf='archive = "%s"\n' % path)
+        result = self.run_owampd("--check-config", "--archive", path)
+        self.assertEqual((result.returncode, result.stdout), (0, "options: ok\n%s: ok\n" % path))
+
+    def test_group_alone(self):
+        server = self.owampd(self.net.server, conf='group = "nogroup"\n')
+        self.assertEqual((server.status("Uid"), server.status("Gid")), ("0", "65534"))
+
+    def test_users_without_keys(self):
+        """Are told of at the start: their sessions would get the default's limits, if any."""
+        limits = "limit root with bandwidth=0\nassign default root\nassign user carol root\n" \
+                 "assign user alice root\n"
+        server = self.owampd(self.net.server, limits=limits, keys=harness.KEYS)
+        server.wait_log("warning: %s:3: user 'carol' has no key in %s$"
+                        % (server.limits_path, server.keys_path))
+        self.assertEqual(server.find("user 'alice'"), [])
+        mark = server.mark()
+        harness.write_keys(server.keys_path, {"carol": b"secret"})
+        server.reload("notice: reloaded")
+        server.wait_log("warning: .*:4: user 'alice' has no key", mark)
+        self.assertEqual(server.find("user 'carol'", mark), [])
+
     def test_user(self):
         """Privileges are gone once the ports are open."""
         server = self.owampd(self.net.server, conf='user = "nobody"\n', keys=harness.KEYS)

@@ -1,4 +1,5 @@
 """Programs that are killed, ended or interrupted in the middle of a measurement."""
+import os
 import signal
 
 import harness
@@ -38,7 +39,9 @@ class Killed(harness.SystemTest):
 
     def test_owping_killed_often(self):
         """Nothing adds up: memory after many is that after some."""
-        server = self.owampd(self.net.server, limits=TWO_SESSIONS)
+        # The address sanitizer keeps what was freed.
+        options = os.environ.get("ASAN_OPTIONS", "") + ":quarantine_size_mb=1"
+        server = self.owampd(self.net.server, limits=TWO_SESSIONS, wrapper=("env", "ASAN_OPTIONS=" + options))
 
         def kill_some():
             for _ in range(10):

@@ -35,6 +35,9 @@ class Limits(harness.SystemTest):
     def test_2_owping_says_so(self):
         self.owampd(self.net.server)
         run = self.owping(self.net.client, "-t", "-i", "0f", "-c", 10, self.net.v4)
+        self.assert_status(run, 2)
+        self.assertIn("-i 0f: expected seconds", run.stderr)
+        run = self.owping(self.net.client, "-t", "-i", "0.000001f", "-c", 10, self.net.v4)
         self.assert_status(run, 1)
         self.assertEqual(run.document["tests"][0]["accept"], owamp.PERMANENT)
         self.assertIn("permanent resource limitation", run.stderr)

@@ -140,13 +140,13 @@ class Fetch(harness.SystemTest):
 
     def test_not_deleted_by_half_a_fetch(self):
         """A connection that breaks in the middle of a fetch costs nothing."""
-        packets = 400000  # 10 MB, more than the kernel buffers
+        packets = 250000  # 6 MB, more than the kernel buffers; fewer than wait for the disk
         self.serve("limit root with bandwidth=0, disk=0, max_packet_rate=0, delete_on_fetch=on\n"
                    "assign default root\n")
         control = self.connect()
         accept, _, sid = control.request(True, 5000, packets=packets, timeout=owamp.SECOND // 4,
                                          start=owamp.now(),
-                                         slots=[(owamp.FIXED, owamp.SECOND >> 20)])
+                                         slots=[(owamp.FIXED, owamp.SECOND >> 18)])
         self.assertEqual((accept, control.start()), (owamp.OK, owamp.OK))
         self.assertEqual(control.read_stop(), (owamp.OK, []))
         control.stop([(sid, packets, [])])
@@ -166,15 +166,19 @@ class Fetch(harness.SystemTest):
 
     def test_disk_is_given_back(self):
         """Stored results use up the disk; deleted ones do not."""
-        self.serve("limit root with bandwidth=0, disk=3000, delete_on_fetch=on\nassign default root\n")
+        # A record takes 48 octets, and room for 23 duplicates is reserved; the rest is 1 KiB and a slot.
+        wanted = (60 + 60 // 8 + 16) * 48 + 1024 + 32
+        kept = 60 * 48 + 1024 + 32
+        self.serve("limit root with bandwidth=0, disk=%d, delete_on_fetch=on\n"
+                   "assign default root\n" % (wanted + kept - 1))
         control = self.connect()
         accept, sid, _ = self.measure(control, packets=60)
         self.assertEqual(accept, owamp.OK)
         self.wait_finished(sid)
         other = self.connect()
         self.assertEqual(self.measure(other, packets=60)[0], owamp.TEMPORARY)
-        self.server.wait_log(r"class root: disk is limited to 3000 octets, \d+ are in use, "
-                             r"the session needs \d+")
+        self.server.wait_log("class root: disk is limited to %d octets, %d are in use, the session needs %d"
+                             % (wanted + kept - 1, kept, wanted))
         self.assertEqual(len(other.fetch(sid).records), 60)
         self.server.wait_log("fetched and deleted")
         self.assertEqual(self.measure(other, packets=60)[0], owamp.OK)

@@ -129,6 +129,26 @@ class Reload(harness.SystemTest):
         self.server.reload("warning: reload: a change of listen takes effect at the next start")
         self.assertEqual(self.up(ALICE), 0)
 
+    def test_what_needs_a_restart(self):
+        """Each of these is told of at each reload until it is as it was at the start."""
+        path = self.directory()
+        cases = {"user": "nobody", "group": "nogroup", "pid_file": path + "/pid",
+                 "archive": path + "/archive"}
+        before = self.server.conf
+        for key, value in cases.items():
+            self.server.write_conf(before + '%s = "%s"\n' % (key, value))
+            for _ in range(2):
+                mark = self.server.mark()
+                self.server.reload("notice: reloaded")
+                found = self.server.find("reload: a change of (.*) takes effect at the next start", mark)
+                self.assertEqual([match[1] for match in found], [key])
+        self.server.write_conf(before)
+        mark = self.server.mark()
+        self.server.reload("notice: reloaded")
+        self.assertEqual(self.server.find("takes effect", mark), [])
+        self.assertEqual(self.up(ALICE), 0)
+        self.assertEqual(os.listdir(path), [])
+
 
 if __name__ == "__main__":
     harness.main()

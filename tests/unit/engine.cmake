@@ -3,3 +3,20 @@ foreach(name address clock clock_kernel collector engine heap loop pacer socket 
 	unit_test(${name} test_reference)
 endforeach()
 unit_test(store storage)
+unit_test(store_fetch storage)
+
+# The archive.
+unit_test(archive storage)
+# Brings archive.c and a schema of its own.
+unit_test(archive_migrate owamp PkgConfig::SQLITE)
+target_include_directories(test_archive_migrate PRIVATE ${PROJECT_SOURCE_DIR})
+unit_test(histogram storage)
+foreach(name summary summary_counts summary_rebuild)
+	unit_test(${name} storage)
+	target_sources(test_${name} PRIVATE summary_reference.c)
+endforeach()
+
+# The writer.
+foreach(name queue retention writer writer_clock writer_disk writer_trouble)
+	unit_test(${name} storage)
+endforeach()

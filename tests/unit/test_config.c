@@ -33,6 +33,9 @@ static void assert_defaults(const struct config *config)
 	assert_null(config->user);
 	assert_null(config->group);
 	assert_null(config->pid_file);
+	assert_null(config->archive_path);
+	assert_int_equal(config->archive_max, UINT64_C(10737418240));
+	assert_int_equal(config->keep_summaries_ns, INT64_C(34560000) * S);
 	assert_int_equal(config->pbkdf2_count, 8192);
 	assert_int_equal(config->connections_max, 1000);
 	assert_int_equal(config->handshakes_max, 100);
@@ -72,6 +75,9 @@ static void test_whole_file(void **state)
 					  "user = owamp\n"
 					  "group = \"daemon\"\n"
 					  "pid_file = /run/owampd.pid\n"
+					  "archive = /var/lib/owamp/archive.db\n"
+					  "archive_max = 3g\n"
+					  "keep_summaries = 30d\n"
 					  "pbkdf2_count = 1024\n"
 					  "connections_max = 10\n"
 					  "handshakes_max = 11\n"
@@ -96,6 +102,9 @@ static void test_whole_file(void **state)
 	assert_string_equal(config->user, "owamp");
 	assert_string_equal(config->group, "daemon");
 	assert_string_equal(config->pid_file, "/run/owampd.pid");
+	assert_string_equal(config->archive_path, "/var/lib/owamp/archive.db");
+	assert_int_equal(config->archive_max, UINT64_C(3221225472));
+	assert_int_equal(config->keep_summaries_ns, 2592000 * S);
 	assert_int_equal(config->pbkdf2_count, 1024);
 	assert_int_equal(config->connections_max, 10);
 	assert_int_equal(config->handshakes_max, 11);
@@ -182,6 +191,73 @@ static void test_durations(void **state)
 	config_free(read_good("end_delay = 0\n"));
 }
 
+static void test_octets(void **state)
+{
+	static const struct {
+		const char *text;
+		uint64_t octets;
+	} right[] = {
+		{"0", 0},
+		{"0k", 0},
+		{"1048576", 1048576},
+		{"1024k", 1048576},
+		{"1M", 1048576},
+		{"1000000t", UINT64_C(1099511627776000000)},
+		{"1099511627776000000", UINT64_C(1099511627776000000)},
+	};
+	static const char *const wrong[] = {"",
+					    "1",
+					    "1048575",
+					    "1023k",
+					    "-1",
+					    "1.5g",
+					    "g",
+					    "1 g",
+					    "1gb",
+					    "1x",
+					    "1gg",
+					    "0x",
+					    "1000001t",
+					    "9999999999999t",
+					    "99999999999999999999"};
+	char text[80], message[256];
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(right) / sizeof(right[0]); i++) {
+		struct config *config;
+
+		snprintf(text, sizeof(text), "archive_max = \"%s\"\n", right[i].text);
+		config = read_good(text);
+		assert_int_equal(config->archive_max, right[i].octets);
+		config_free(config);
+	}
+	for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++) {
+		snprintf(text, sizeof(text), "\narchive_max = \"%s\"\n", wrong[i]);
+		snprintf(message, sizeof(message),
+			 "2: archive_max: '%s', expected octets as an integer with an optional suffix k, m, "
+			 "g or t, from 1m to 1000000t (0: no limit)",
+			 wrong[i]);
+		read_bad(text, message);
+	}
+}
+
+/* Summaries are kept as long as packets at least, also if only those were asked for. */
+static void test_keep_summaries(void **state)
+{
+	struct config *config = read_good("keep = 401d\n");
+
+	(void)state;
+	assert_int_equal(config->keep_summaries_ns, INT64_C(401) * 86400 * S);
+	config_free(config);
+	config = read_good("keep_summaries = 36500d\nkeep = 1\n");
+	assert_int_equal(config->keep_summaries_ns, INT64_C(36500) * 86400 * S);
+	config_free(config);
+	config_free(read_good("keep_summaries = 1h\nkeep = 1h\n"));
+	read_bad("keep_summaries = 59min\nkeep = 1h\n",
+		 " keep_summaries: is shorter than keep, expected at least as much");
+	read_bad("keep_summaries = 1h\n", " keep_summaries: is shorter than keep, expected at least as much");
+}
+
 static void test_bad_file(void **state)
 {
 	(void)state;
@@ -190,6 +266,7 @@ static void test_bad_file(void **state)
 	read_bad("\n}\n", "2: unexpected closing brace");
 	read_bad("user = \"a\nb\n", "3: premature end of file");
 	read_bad("user = \"\"\n", "1: user: '', expected a name");
+	read_bad("archive = \"\"\n", "1: archive: '', expected the path of a file");
 	read_bad("keys = \"\"\n", "1: keys: '', expected the path of a file");
 	read_bad("\n\nslots_max = 0\n", "3: slots_max: '0', expected an integer from 1 to 1000000");
 	read_bad("connections_max = 1000001\n",
@@ -243,6 +320,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_defaults),     cmocka_unit_test(test_whole_file),
 		cmocka_unit_test(test_pbkdf2_count), cmocka_unit_test(test_durations),
+		cmocka_unit_test(test_octets),       cmocka_unit_test(test_keep_summaries),
 		cmocka_unit_test(test_bad_file),     cmocka_unit_test(test_comments),
 	};
 

@@ -2,6 +2,7 @@
 
 #include <limits.h>
 #include <net/if.h>
+#include <sys/stat.h>
 
 #define OPEN   OWAMP_MODE_OPEN
 #define SECURE (OWAMP_MODE_AUTHENTICATED | OWAMP_MODE_ENCRYPTED)
@@ -24,7 +25,7 @@ static void test_options_win(void **state)
 	struct file file =
 		make_file("listen = {\"192.0.2.1\", \"192.0.2.2\"}\n"
 			  "test_ports = 1-2\nmodes = O\nkeys = /a\nlimits = /b\nuser = u\ngroup = g\n"
-			  "pid_file = /p\npbkdf2_count = 1024\nlog_level = error\nkeep = 2d\n");
+			  "pid_file = /p\narchive = /d\npbkdf2_count = 1024\nlog_level = error\nkeep = 2d\n");
 	struct config *config =
 		good(run("--listen", "198.51.100.1", "-f", "--config", file.path, "--listen=[::1]:99",
 			 "--test-ports", "0", "--modes", "A", "--keys", "/A", "--limits=/B", NULL));
@@ -41,13 +42,14 @@ static void test_options_win(void **state)
 	assert_true(config->foreground);
 	assert_int_equal(config->keep_ns, 2 * 86400 * S);
 	config_free(config);
-	config = good(run("-c", file.path, "--user", "U", "--group", "G", "--pid-file", "/P",
-			  "--pbkdf2-count", "2048", "--log-level", "debug", NULL));
+	config = good(run("-c", file.path, "--user", "U", "--group", "G", "--pid-file", "/P", "--archive",
+			  "/D", "--pbkdf2-count", "2048", "--log-level", "debug", NULL));
 	assert_int_equal(config->listen_count, 2);
 	assert_listen(config, 1, "192.0.2.2", 861, false);
 	assert_string_equal(config->user, "U");
 	assert_string_equal(config->group, "G");
 	assert_string_equal(config->pid_file, "/P");
+	assert_string_equal(config->archive_path, "/D");
 	assert_int_equal(config->pbkdf2_count, 2048);
 	assert_int_equal(config->log_level, LOG_DEBUG);
 	assert_false(config->foreground);
@@ -224,6 +226,105 @@ static void test_check_config(void **state)
 	close(config.fd);
 }
 
+/* A line for each that is wrong, in this order. */
+static void test_check_references(void **state)
+{
+	char directory[] = "/tmp/test_config_XXXXXX", archive[64], pid_file[64], wanted[512];
+	struct outcome outcome;
+	FILE *file;
+
+	(void)state;
+	assert_non_null(mkdtemp(directory));
+	snprintf(archive, sizeof(archive), "%s/archive", directory);
+	snprintf(pid_file, sizeof(pid_file), "%s/pid", directory);
+	outcome = run("--check-config", "--archive", archive, "--pid-file", pid_file, NULL);
+	assert_int_equal(outcome.exit_status, 0);
+	assert_string_equal(outcome.err, "");
+	snprintf(wanted, sizeof(wanted), "options: ok\n%s: ok, to be created\n", archive);
+	assert_string_equal(outcome.out, wanted);
+	/* Nothing was made. */
+	assert_int_equal(access(archive, F_OK), -1);
+	assert_int_equal(access(pid_file, F_OK), -1);
+
+	outcome = run("--check-config", "--archive", "/nonexistent/a", "--pid-file", "/nonexistent/p", NULL);
+	assert_int_equal(outcome.exit_status, 1);
+	assert_string_equal(outcome.out, "options: ok\n");
+	assert_string_equal(outcome.err,
+			    "pid_file /nonexistent/p: cannot be written: No such file or directory\n"
+			    "archive /nonexistent/a: no file can be made in its folder: No such file or "
+			    "directory\n");
+	outcome = run("--check-config", "--user", "no such user", "--group", "daemon", NULL);
+	assert_int_equal(outcome.exit_status, 1);
+	assert_string_equal(outcome.err, "user \"no such user\" does not exist\n");
+	outcome = run("--check-config", "--user", "root", "--group", "no such group", NULL);
+	assert_int_equal(outcome.exit_status, 1);
+	assert_string_equal(outcome.err, "group \"no such group\" does not exist\n");
+
+	file = fopen(archive, "w");
+	assert_non_null(file);
+	fputs("This is no archive, and long enough to be seen as none by whoever reads its head, which has "
+	      "100 octets.\n",
+	      file);
+	fclose(file);
+	outcome = run("--check-config", "--archive", archive, NULL);
+	assert_int_equal(outcome.exit_status, 1);
+	snprintf(wanted, sizeof(wanted), "archive %s: file is not a database\n", archive);
+	assert_string_equal(outcome.err, wanted);
+	assert_int_equal(truncate(archive, 0), 0);
+	outcome = run("--check-config", "--archive", archive, NULL);
+	assert_int_equal(outcome.exit_status, 0);
+	assert_int_equal(unlink(archive), 0);
+	assert_int_equal(rmdir(directory), 0);
+}
+
+/* Whoever is root now, the server will be its user: the folder must be that one's. */
+static void test_check_as_user(void **state)
+{
+	char directory[] = "/tmp/test_config_XXXXXX", archive[64], wanted[256];
+	struct outcome outcome;
+
+	(void)state;
+	if (geteuid() != 0)
+		skip();
+	assert_non_null(mkdtemp(directory));
+	snprintf(archive, sizeof(archive), "%s/archive", directory);
+	outcome = run("--check-config", "--archive", archive, "--user", "nobody", NULL);
+	assert_int_equal(outcome.exit_status, 1);
+	snprintf(wanted, sizeof(wanted), "archive %s: no file can be made in its folder: Permission denied\n",
+		 archive);
+	assert_string_equal(outcome.err, wanted);
+	assert_int_equal(geteuid(), 0);
+	assert_int_equal(chmod(directory, 0777), 0);
+	outcome = run("--check-config", "--archive", archive, "--user", "nobody", NULL);
+	assert_int_equal(outcome.exit_status, 0);
+	assert_int_equal(rmdir(directory), 0);
+}
+
+/* Who has a class and no key gets in nowhere: that is worth a line, and no more. */
+static void test_check_users(void **state)
+{
+	struct file limits = make_file("limit root with disk=1\nassign user alice root\n"
+				       "assign user bob root\n");
+	struct file keys = make_file("alice 61\n");
+	struct outcome outcome = run("--check-config", "--limits", limits.path, "--keys", keys.path, NULL);
+	char wanted[512];
+
+	(void)state;
+	assert_int_equal(outcome.exit_status, 0);
+	snprintf(wanted, sizeof(wanted), "warning: %s:3: user 'bob' has no key in %s\n", limits.path,
+		 keys.path);
+	assert_string_equal(outcome.err, wanted);
+	outcome = run("--check-config", "--limits", limits.path, NULL);
+	assert_int_equal(outcome.exit_status, 0);
+	snprintf(wanted, sizeof(wanted),
+		 "warning: %s:2: user 'alice' has no key: no key file is set\n"
+		 "warning: %s:3: user 'bob' has no key: no key file is set\n",
+		 limits.path, limits.path);
+	assert_string_equal(outcome.err, wanted);
+	close(limits.fd);
+	close(keys.fd);
+}
+
 static void test_reload(void **state)
 {
 	struct file file = make_file("keep = 1\nuser = a\n");
@@ -298,7 +399,8 @@ int main(void)
 		cmocka_unit_test(test_test_ports),     cmocka_unit_test(test_modes),
 		cmocka_unit_test(test_bad_options),    cmocka_unit_test(test_help_and_version),
 		cmocka_unit_test(test_check_config),   cmocka_unit_test(test_reload),
-		cmocka_unit_test(test_relative_paths),
+		cmocka_unit_test(test_relative_paths), cmocka_unit_test(test_check_references),
+		cmocka_unit_test(test_check_as_user),  cmocka_unit_test(test_check_users),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

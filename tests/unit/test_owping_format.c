@@ -81,6 +81,12 @@ static void test_address(void **state)
 	assert_int_equal(inet_pton(AF_INET6, "2001:db8::1", &in6.sin6_addr), 1);
 	assert_string_equal(owping_format_endpoint(text, (const struct sockaddr *)&in6), "[2001:db8::1]:861");
 	assert_string_equal(owping_format_endpoint(text, &none), "[?]:0");
+	/* Interface 1 is the loopback interface, in each network namespace. */
+	assert_int_equal(inet_pton(AF_INET6, "fe80::1", &in6.sin6_addr), 1);
+	assert_string_equal(owping_format_host(text, (const struct sockaddr *)&in6), "fe80::1");
+	in6.sin6_scope_id = 1;
+	assert_string_equal(owping_format_host(text, (const struct sockaddr *)&in6), "fe80::1%lo");
+	assert_string_equal(owping_format_endpoint(text, (const struct sockaddr *)&in6), "[fe80::1%lo]:861");
 }
 
 static void test_exit_status(void **state)

@@ -161,6 +161,72 @@ static void test_failed_run(void **state)
 	json_decref(root);
 }
 
+static void test_archive(void **state)
+{
+	struct owping_archived sessions[2] = {
+		{.result = OWPING_ARCHIVE_REPLACED, .outcome = ARCHIVE_FINISHED},
+		{.result = OWPING_ARCHIVE_FAILED, .outcome = ARCHIVE_BROKEN, .reason = "disk full"},
+	};
+	struct owping_archive archive = {.error = "wrong"};
+	struct owping_json_run run;
+	struct fixture f;
+	json_t *root;
+
+	(void)state;
+	fixture_begin(&f);
+	fixture_report(&f);
+	run = ordinary_run(&f);
+	root = document(&f, &run, 1);
+	assert_null_at(root, "archive");
+	json_decref(root);
+	run.archive = &archive;
+	root = document(&f, &run, 1);
+	assert_null_at(root, "archive");
+	json_decref(root);
+	archive.path = "results.db";
+	root = document(&f, &run, 1);
+	assert_text(root, "archive.file", "results.db");
+	assert_text(root, "archive.error", "wrong");
+	assert_size(root, "archive.sessions", 0);
+	json_decref(root);
+	archive.error[0] = '\0';
+	archive.sessions = sessions;
+	archive.session_count = 2;
+	sessions[0].sid[15] = 0x1f;
+	root = document(&f, &run, 1);
+	assert_null_at(root, "archive.error");
+	assert_text(root, "archive.sessions.0.sid", "0000000000000000000000000000001f");
+	assert_text(root, "archive.sessions.0.result", "replaced");
+	assert_text(root, "archive.sessions.0.outcome", "finished");
+	assert_null_at(root, "archive.sessions.0.reason");
+	assert_text(root, "archive.sessions.1.result", "failed");
+	assert_text(root, "archive.sessions.1.outcome", "broken");
+	assert_text(root, "archive.sessions.1.reason", "disk full");
+	json_decref(root);
+	fixture_end(&f);
+}
+
+/* Nothing was measured, though the server did as it was told. */
+static void test_nothing(void **state)
+{
+	struct owping_json_run run;
+	struct fixture f;
+	json_t *root;
+
+	(void)state;
+	fixture_begin(&f);
+	f.result.record_count = 0;
+	assert_int_equal(owping_report_new(&f.report, &f.result, true, 20, 30, FIXTURE_START_NS), 0);
+	run = ordinary_run(&f);
+	root = document(&f, &run, 1);
+	assert_text(root, "tests.0.outcome", "failed");
+	assert_number(root, "tests.0.error.code", OWAMP_EINVAL);
+	assert_text(root, "tests.0.error.reason",
+		    "nothing from packet 20 on: the session has 10 packets, the last of them is 9");
+	json_decref(root);
+	fixture_end(&f);
+}
+
 static void test_session(void **state)
 {
 	struct owping_json_run run;
@@ -406,7 +472,8 @@ int main(void)
 		cmocka_unit_test(test_run),     cmocka_unit_test(test_failed_run),
 		cmocka_unit_test(test_session), cmocka_unit_test(test_summary),
 		cmocka_unit_test(test_refused), cmocka_unit_test(test_health),
-		cmocka_unit_test(test_records),
+		cmocka_unit_test(test_records), cmocka_unit_test(test_archive),
+		cmocka_unit_test(test_nothing),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

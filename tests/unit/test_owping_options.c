@@ -240,9 +240,16 @@ static void test_refusals(void **state)
 		       "-c 4294967296: expected a number from 1 to 4294967295");
 	assert_refused(OWPING_PING, "-c -1 h", "-c -1: expected a number from 1 to 4294967295");
 	assert_refused(OWPING_PING, "-i 1g h",
-		       "-i 1g: expected seconds with e or f, comma separated, such as 0.1e or 1f,0f");
-	assert_refused(OWPING_PING, "-L 0 h", "-L 0: expected seconds above 0, such as 0.5");
-	assert_refused(OWPING_PING, "-E x h", "-E x: expected seconds, such as 0.5");
+		       "-i 1g: expected seconds up to 500000000 with e or f, comma separated and not all 0, "
+		       "such as 0.1e or 1f,0f");
+	assert_refused(OWPING_PING, "-i 0f,0e h",
+		       "-i 0f,0e: expected seconds up to 500000000 with e or f, comma separated and not all "
+		       "0, such as 0.1e or 1f,0f");
+	assert_refused(OWPING_PING, "-L 0 h",
+		       "-L 0: expected seconds above 0 and up to 500000000, with at most nine decimals, such "
+		       "as 0.5");
+	assert_refused(OWPING_PING, "-E x h",
+		       "-E x: expected seconds from 0 to 500000000, with at most nine decimals, such as 0.5");
 	assert_refused(OWPING_PING, "-s 65494 h", "-s 65494: expected a number of octets from 0 to 65493");
 	assert_refused(OWPING_PING, "-n k h", "-n k: expected one of n, u, m, s");
 	assert_refused(OWPING_PING, "--pbkdf2-max 65535 h",
@@ -260,6 +267,60 @@ static void test_refusals(void **state)
 	assert_refused(OWPING_PING, "h --count", "--count: the option needs an argument");
 	assert_refused(OWPING_PING, "--begin 1 h", "--begin: no such option, or not so");
 	assert_refused(OWPING_UP, "-c 3 h", "-c: no such option");
+}
+
+/* Above what the library, the mode or the clock allow. */
+static void test_limits(void **state)
+{
+	struct line line;
+
+	(void)state;
+	assert_refused(OWPING_PING, "-L 500000001 h",
+		       "-L 500000001: expected seconds above 0 and up to 500000000, with at most nine "
+		       "decimals, such as 0.5");
+	/* 1 s + 10 x 50000000 s + 2 s + 0.5 s */
+	assert_refused(OWPING_PING, "-c 10 -i 50000000f h",
+		       "-c 10: the session would last 500000003 s (-c times -i, -z, -L, -E): expected less "
+		       "than 500000000 s");
+	assert_refused(OWPING_PING, "-c 4294967295 -i 500000000f h",
+		       "-c 4294967295: the session would last more than 9223372036 s (-c times -i, -z, -L, "
+		       "-E): expected less than 500000000 s");
+	assert_accepted(&line, OWPING_PING, "-c 10 -i 49999999f h");
+	owping_options_free(&line.options);
+	/* UDP over IPv4 takes 65507 octets, of which 14 or 48 are the packet's own. */
+	assert_accepted(&line, OWPING_PING, "-s 65493 h");
+	owping_options_free(&line.options);
+	assert_accepted(&line, OWPING_PING, "-s 65459 -k keys h");
+	owping_options_free(&line.options);
+	assert_refused(OWPING_PING, "-s 65460 -k keys h",
+		       "-s 65460: expected at most 65459 octets, as packets of the authenticated and "
+		       "encrypted modes have 48 without padding");
+	assert_refused(OWPING_PING, "-s 65460 -k keys -A OE h",
+		       "-s 65460: expected at most 65459 octets, as packets of the authenticated and "
+		       "encrypted modes have 48 without padding");
+}
+
+static void test_archive(void **state)
+{
+	struct line line;
+
+	(void)state;
+	assert_accepted(&line, OWPING_PING, "h");
+	assert_null(line.options.archive);
+	owping_options_free(&line.options);
+	assert_accepted(&line, OWPING_PING, "--archive results.db -T to h");
+	assert_string_equal(line.options.archive, "results.db");
+	owping_options_free(&line.options);
+	assert_accepted(&line, OWPING_FETCH, "--archive results.db h 7f000001eeab696ece8dda48b9ec3619");
+	assert_string_equal(line.options.archive, "results.db");
+	owping_options_free(&line.options);
+	assert_refused(OWPING_UP, "--archive results.db h", "--archive: no such option, or not so");
+	assert_refused(OWPING_PING, "-T x --archive x h", "-T and --archive name the same file, x");
+	assert_refused(OWPING_PING, "-F x --archive x h", "-F and --archive name the same file, x");
+	assert_refused(OWPING_FETCH, "--archive x --begin 0 h 7f000001eeab696ece8dda48b9ec3619",
+		       "--archive stores whole sessions: leave --begin and --end away");
+	assert_refused(OWPING_FETCH, "--archive x --end 5 h 7f000001eeab696ece8dda48b9ec3619",
+		       "--archive stores whole sessions: leave --begin and --end away");
 }
 
 static void test_fetch(void **state)
@@ -304,65 +365,6 @@ static void test_help(void **state)
 	assert_accepted(&line, OWPING_UP, "--version --nonsense");
 	assert_true(line.options.version);
 	owping_options_free(&line.options);
-}
-
-/* Writes a key file; the caller removes it. */
-static void write_keys(char path[32], const char *content)
-{
-	int fd;
-
-	strcpy(path, "/tmp/owping-keys-XXXXXX");
-	fd = mkstemp(path);
-	assert_true(fd >= 0);
-	assert_int_equal(write(fd, content, strlen(content)), strlen(content));
-	close(fd);
-}
-
-static void test_credentials(void **state)
-{
-	struct owping_credentials credentials;
-	struct owping_options options = {.program = OWPING_PING};
-	char expected[128];
-	char error[256] = "";
-	char path[32];
-	bool chosen = true;
-
-	(void)state;
-	assert_int_equal(owping_credentials_load(&credentials, &options, &chosen, error, sizeof(error)), 0);
-	assert_null(credentials.key_id);
-	assert_false(chosen);
-	owping_credentials_free(&credentials);
-
-	write_keys(path, "lena\t6869\n");
-	options.key_file = path;
-	assert_int_equal(owping_credentials_load(&credentials, &options, &chosen, error, sizeof(error)), 0);
-	assert_true(chosen);
-	assert_string_equal(credentials.key_id, "lena");
-	assert_int_equal(credentials.secret_size, 2);
-	assert_memory_equal(credentials.secret, "hi", 2);
-	owping_credentials_free(&credentials);
-
-	options.user = "otto";
-	assert_int_equal(owping_credentials_load(&credentials, &options, &chosen, error, sizeof(error)),
-			 OWAMP_EINVAL);
-	snprintf(expected, sizeof(expected), "%s: no identity otto", path);
-	assert_string_equal(error, expected);
-	owping_credentials_free(&credentials);
-	unlink(path);
-
-	write_keys(path, "lena\t6869\notto\t61\n");
-	options.user = NULL;
-	assert_int_equal(owping_credentials_load(&credentials, &options, &chosen, error, sizeof(error)),
-			 OWAMP_EINVAL);
-	snprintf(expected, sizeof(expected), "%s: 2 identities; choose one with -u", path);
-	assert_string_equal(error, expected);
-	owping_credentials_free(&credentials);
-	options.user = "otto";
-	assert_int_equal(owping_credentials_load(&credentials, &options, &chosen, error, sizeof(error)), 0);
-	assert_false(chosen);
-	assert_memory_equal(credentials.secret, "a", 1);
-	owping_credentials_free(&credentials);
-	unlink(path);
 }
 
 static void test_configs(void **state)
@@ -410,12 +412,12 @@ static void test_configs(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_defaults),    cmocka_unit_test(test_every_letter),
-		cmocka_unit_test(test_long_names),  cmocka_unit_test(test_directions),
-		cmocka_unit_test(test_modes),       cmocka_unit_test(test_refusals),
-		cmocka_unit_test(test_fetch),       cmocka_unit_test(test_help),
-
-		cmocka_unit_test(test_credentials), cmocka_unit_test(test_configs),
+		cmocka_unit_test(test_defaults),   cmocka_unit_test(test_every_letter),
+		cmocka_unit_test(test_long_names), cmocka_unit_test(test_directions),
+		cmocka_unit_test(test_modes),      cmocka_unit_test(test_refusals),
+		cmocka_unit_test(test_limits),     cmocka_unit_test(test_archive),
+		cmocka_unit_test(test_fetch),      cmocka_unit_test(test_help),
+		cmocka_unit_test(test_configs),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -32,7 +32,8 @@ static void test_seconds(void **state)
 
 static void test_schedule(void **state)
 {
-	static const char *const wrong[] = {"", ",", "1e,", ",1e", "1ee", "1f2f", "e", "1e 2e", "-1f"};
+	static const char *const wrong[] = {"",  ",",     "1e,", ",1e", "1ee",   "1f2f",
+					    "e", "1e 2e", "-1f", "0f",  "0e,0f", "500000001f"};
 	struct owamp_slot *slots = NULL;
 	uint32_t count = 0;
 

@@ -220,6 +220,61 @@ static void test_unknown(void **state)
 	fixture_end(&f);
 }
 
+/* Records alone are no measurement: those of packets that were skipped say nothing. */
+static void test_nothing_measured(void **state)
+{
+	struct fixture f;
+
+	(void)state;
+	fixture_begin(&f);
+	f.records[0] = fixture_lost;
+	f.result.record_count = 1;
+	f.skips[0] = (struct owamp_skip_range){0, 9};
+	f.result.skip_count = 1;
+	f.result.error = OWAMP_EPARTIAL;
+	snprintf(f.result.reason, sizeof(f.result.reason), "10 of 10 packets were never sent");
+	fixture_report(&f);
+	assert_int_equal(f.report->outcome, OWPING_FAILED);
+	assert_int_equal(f.report->error, OWAMP_EPARTIAL);
+	assert_string_equal(f.report->reason, "10 of 10 packets were never sent");
+	fixture_end(&f);
+	/* One packet that was sent and lost is enough. */
+	f.skips[0].first = 4;
+	f.result.next_seq = f.result.request.packets = 4;
+	f.result.skip_count = 0;
+	fixture_report(&f);
+	assert_int_equal(f.report->outcome, OWPING_PARTIAL);
+	fixture_end(&f);
+}
+
+/* A part that is none. */
+static void test_beyond(void **state)
+{
+	struct fixture f;
+
+	(void)state;
+	fixture_begin(&f);
+	f.options.program = OWPING_FETCH;
+	f.result.record_count = 0;
+	assert_int_equal(owping_report_new(&f.report, &f.result, true, 10, UINT32_MAX, FIXTURE_START_NS), 0);
+	assert_int_equal(f.report->outcome, OWPING_FAILED);
+	assert_int_equal(f.report->error, OWAMP_EINVAL);
+	assert_string_equal(f.report->reason,
+			    "nothing from packet 10 on: the session has 10 packets, the last of them is 9");
+	fixture_end(&f);
+	assert_int_equal(owping_report_new(&f.report, &f.result, true, 9, UINT32_MAX, FIXTURE_START_NS), 0);
+	assert_int_equal(f.report->outcome, OWPING_FAILED);
+	assert_int_equal(f.report->error, OWAMP_EPARTIAL);
+	assert_string_equal(f.report->reason,
+			    "nothing was measured: there is no record of a packet that was sent");
+	fixture_end(&f);
+	f.result.request.packets = 0;
+	f.result.next_seq = 0;
+	assert_int_equal(owping_report_new(&f.report, &f.result, true, 0, UINT32_MAX, FIXTURE_START_NS), 0);
+	assert_int_equal(f.report->error, OWAMP_EPARTIAL);
+	fixture_end(&f);
+}
+
 /* Packets 4 to 6 of a session: what lies outside is not loss. */
 static void test_range(void **state)
 {
@@ -252,10 +307,11 @@ static void test_range(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_warnings_delay),  cmocka_unit_test(test_warnings_receiver),
-		cmocka_unit_test(test_warnings_sender), cmocka_unit_test(test_skipped),
-		cmocka_unit_test(test_skipped_many),    cmocka_unit_test(test_broken_off),
-		cmocka_unit_test(test_unknown),         cmocka_unit_test(test_range),
+		cmocka_unit_test(test_warnings_delay),   cmocka_unit_test(test_warnings_receiver),
+		cmocka_unit_test(test_warnings_sender),  cmocka_unit_test(test_skipped),
+		cmocka_unit_test(test_skipped_many),     cmocka_unit_test(test_broken_off),
+		cmocka_unit_test(test_unknown),          cmocka_unit_test(test_range),
+		cmocka_unit_test(test_nothing_measured), cmocka_unit_test(test_beyond),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

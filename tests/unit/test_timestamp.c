@@ -79,6 +79,10 @@ static void test_around_the_era_boundary(void **state)
 	assert_int_equal(owamp_ntp_to_unix_ns(0x83aa7e8000000000, 0), 0);
 	assert_int_equal(owamp_ntp_to_unix_ns(0x83aa7e8000000000, 4102444800 * NS_PER_S),
 			 4294967296 * NS_PER_S);
+	/* At the ends of what fits; the third would lie nearer an era on. */
+	assert_int_equal(owamp_ntp_to_unix_ns(0x83aa7e8000000000, INT64_MAX), 8589934592 * NS_PER_S);
+	assert_int_equal(owamp_ntp_to_unix_ns(0x83aa7e8000000000, INT64_MIN), -8589934592 * NS_PER_S);
+	assert_int_equal(owamp_ntp_to_unix_ns(0, INT64_MAX), 6380945792 * NS_PER_S);
 }
 
 static void test_unfolding_within_68_years(void **state)

@@ -116,6 +116,7 @@ struct owamp_record {
 	uint16_t send_error;
 	uint16_t receive_error;
 	uint8_t ttl;
+	bool duplicate; /* a further arrival of this packet; the receiver says so, the wire does not */
 };
 
 static inline bool owamp_record_lost(const struct owamp_record *record)

@@ -31,7 +31,8 @@ OWAMP_API owamp_ntp owamp_ntp_from_unix_ns(int64_t unix_ns);
 
 /*
  * A timestamp to Unix time in ns, rounded to nearest. The NTP era is chosen so
- * that the result lies within 68 years of near_unix_ns.
+ * that the result lies within 68 years of near_unix_ns, or the nearest that fits
+ * if that does not.
  */
 OWAMP_API int64_t owamp_ntp_to_unix_ns(owamp_ntp time, int64_t near_unix_ns);
 

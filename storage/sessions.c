@@ -1,0 +1,324 @@
+/* Sessions as they are agreed on and as they end. */
+#include "archive.h"
+
+#include <arpa/inet.h>
+#include <math.h>
+#include <string.h>
+
+#include <owamp/error.h>
+
+#include "archive_internal.h"
+
+static void bind_text(sqlite3_stmt *st, int column, const char *text)
+{
+	if (text)
+		(void)sqlite3_bind_text(st, column, text, -1, SQLITE_TRANSIENT);
+}
+
+/* Runs a query for one integer. OWAMP_EDATA: no row. */
+static int one_integer(struct archive *archive, sqlite3_stmt *st, int64_t *value)
+{
+	int step = sqlite3_step(st), result = 0;
+
+	if (step == SQLITE_ROW)
+		*value = sqlite3_column_int64(st, 0);
+	else
+		result = step == SQLITE_DONE ? OWAMP_EDATA : archive_failed(archive);
+	(void)sqlite3_reset(st);
+	return result;
+}
+
+static int put_endpoint(struct archive *archive, const char *address, const char *name, int64_t *endpoint_id)
+{
+	sqlite3_stmt *add = archive_statement(archive, ARCHIVE_ST_ENDPOINT_ADD,
+					      "INSERT INTO endpoints (address) VALUES (?)"
+					      " ON CONFLICT (address) DO NOTHING");
+	sqlite3_stmt *rename = archive_statement(archive, ARCHIVE_ST_ENDPOINT_NAME,
+						 "UPDATE endpoints SET name = ?2"
+						 " WHERE address = ?1 AND name IS NOT ?2");
+	sqlite3_stmt *find = archive_statement(archive, ARCHIVE_ST_ENDPOINT_FIND,
+					       "SELECT endpoint_id FROM endpoints WHERE address = ?");
+	int error;
+
+	if (!add || !rename || !find)
+		return archive_failed(archive);
+	bind_text(add, 1, address);
+	error = archive_run(archive, add);
+	if (!error && name) {
+		bind_text(rename, 1, address);
+		bind_text(rename, 2, name);
+		error = archive_run(archive, rename);
+	}
+	bind_text(find, 1, address);
+	return error ? error : one_integer(archive, find, endpoint_id);
+}
+
+static int put_endpoints(struct archive *archive, const struct archive_session *session, int64_t *sender_id,
+			 int64_t *receiver_id)
+{
+	const struct owamp_request *request = &session->request;
+	int family = request->ipvn == 4 ? AF_INET : AF_INET6;
+	char sender[INET6_ADDRSTRLEN], receiver[INET6_ADDRSTRLEN];
+	int error;
+
+	if (!inet_ntop(family, request->sender_address, sender, sizeof sender) ||
+	    !inet_ntop(family, request->receiver_address, receiver, sizeof receiver))
+		return OWAMP_EINVAL;
+	error = put_endpoint(archive, sender, session->sender_name, sender_id);
+	return error ? error : put_endpoint(archive, receiver, session->receiver_name, receiver_id);
+}
+
+static int put_slots(struct archive *archive, int64_t session_id, const struct owamp_request *request)
+{
+	int error = 0;
+
+	for (uint32_t i = 0; i < request->slot_count && !error; i++) {
+		bool fixed = request->slots[i].type == OWAMP_SLOT_FIXED;
+		sqlite3_stmt *st = archive_statement(archive, ARCHIVE_ST_SLOT_ADD,
+						     "INSERT INTO slots (session_id, slot, distribution, "
+						     "interval_ntp) VALUES (?, ?, ?, ?)");
+
+		if (!st)
+			return archive_failed(archive);
+		(void)sqlite3_bind_int64(st, 1, session_id);
+		(void)sqlite3_bind_int64(st, 2, i);
+		bind_text(st, 3, fixed ? "fixed" : "exponential");
+		(void)sqlite3_bind_int64(st, 4, (int64_t)request->slots[i].interval);
+		error = archive_run(archive, st);
+	}
+	return error;
+}
+
+static int put_session(struct archive *archive, const struct archive_session *session, int64_t sender_id,
+		       int64_t receiver_id)
+{
+	const struct owamp_request *request = &session->request;
+	sqlite3_stmt *st = archive_statement(
+		archive, ARCHIVE_ST_SESSION_ADD,
+		"INSERT INTO sessions (sid, sender_id, receiver_id, sender_port, receiver_port, ip_version,"
+		" direction, server, mode, identity, class, peer, packets, padding_octets, type_p, "
+		"timeout_ntp,"
+		" start_ns, start_residue, created_ns, program, version)"
+		" VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)");
+	int64_t start_ns, start_residue;
+	char sid[33];
+
+	if (!st)
+		return archive_failed(archive);
+	archive_split_time(request->start, session->created_ns, &start_ns, &start_residue);
+	bind_text(st, 1, owamp_sid_text(request->sid, sid));
+	(void)sqlite3_bind_int64(st, 2, sender_id);
+	(void)sqlite3_bind_int64(st, 3, receiver_id);
+	(void)sqlite3_bind_int(st, 4, request->sender_port);
+	(void)sqlite3_bind_int(st, 5, request->receiver_port);
+	(void)sqlite3_bind_int(st, 6, request->ipvn);
+	bind_text(st, 7, session->received ? "received" : "sent");
+	bind_text(st, 8, request->conf_receiver ? "receiver" : "sender");
+	bind_text(st, 9, owamp_mode_name(session->mode));
+	bind_text(st, 10, session->identity);
+	bind_text(st, 11, session->class_name);
+	bind_text(st, 12, session->peer);
+	(void)sqlite3_bind_int64(st, 13, request->packets);
+	(void)sqlite3_bind_int64(st, 14, request->padding);
+	(void)sqlite3_bind_int64(st, 15, request->type_p);
+	(void)sqlite3_bind_int64(st, 16, (int64_t)request->timeout);
+	(void)sqlite3_bind_int64(st, 17, start_ns);
+	(void)sqlite3_bind_int64(st, 18, start_residue);
+	(void)sqlite3_bind_int64(st, 19, session->created_ns);
+	bind_text(st, 20, session->program);
+	bind_text(st, 21, OWAMP_VERSION);
+	return archive_run(archive, st);
+}
+
+int archive_session_insert(struct archive *archive, const struct archive_session *session,
+			   int64_t *session_id)
+{
+	int64_t sender_id, receiver_id;
+	int error = archive_session_find(archive, session->request.sid, session_id, NULL);
+
+	if (error == 0)
+		return OWAMP_EINVAL;
+	if (error != OWAMP_EDATA)
+		return error;
+	error = put_endpoints(archive, session, &sender_id, &receiver_id);
+	if (!error)
+		error = put_session(archive, session, sender_id, receiver_id);
+	if (error)
+		return error;
+	*session_id = sqlite3_last_insert_rowid(archive->db);
+	return put_slots(archive, *session_id, &session->request);
+}
+
+static const char *const outcomes[] = {
+	[ARCHIVE_RUNNING] = "running",
+	[ARCHIVE_FINISHED] = "finished",
+	[ARCHIVE_BROKEN] = "broken",
+	[ARCHIVE_INVALID] = "invalid",
+};
+
+enum archive_outcome archive_outcome_parse(const char *text)
+{
+	for (int i = ARCHIVE_RUNNING; text && i < ARCHIVE_INVALID; i++) {
+		if (strcmp(text, outcomes[i]) == 0)
+			return (enum archive_outcome)i;
+	}
+	return ARCHIVE_INVALID;
+}
+
+int archive_session_find(struct archive *archive, const uint8_t sid[OWAMP_SID_SIZE], int64_t *session_id,
+			 enum archive_outcome *outcome)
+{
+	sqlite3_stmt *st = archive_statement(archive, ARCHIVE_ST_SESSION_FIND,
+					     "SELECT session_id, outcome FROM sessions WHERE sid = ?");
+	char text[33];
+	int step, result = 0;
+
+	if (!st)
+		return archive_failed(archive);
+	bind_text(st, 1, owamp_sid_text(sid, text));
+	step = sqlite3_step(st);
+	if (step == SQLITE_ROW) {
+		*session_id = sqlite3_column_int64(st, 0);
+		if (outcome)
+			*outcome = archive_outcome_parse((const char *)sqlite3_column_text(st, 1));
+	} else {
+		result = step == SQLITE_DONE ? OWAMP_EDATA : archive_failed(archive);
+	}
+	(void)sqlite3_reset(st);
+	return result;
+}
+
+int archive_session_cut(struct archive *archive, int64_t session_id, uint32_t cut, uint64_t *records)
+{
+	sqlite3_stmt *drop = archive_statement(archive, ARCHIVE_ST_SESSION_CUT,
+					       "DELETE FROM packets WHERE session_id = ? AND seq >= ?");
+	sqlite3_stmt *count = archive_statement(archive, ARCHIVE_ST_SESSION_COUNT,
+						"SELECT count(*) FROM packets WHERE session_id = ?");
+	int64_t rows = 0;
+	int error;
+
+	if (!drop || !count)
+		return archive_failed(archive);
+	(void)sqlite3_bind_int64(drop, 1, session_id);
+	(void)sqlite3_bind_int64(drop, 2, cut);
+	error = archive_run(archive, drop);
+	if (error || !records)
+		return error;
+	(void)sqlite3_bind_int64(count, 1, session_id);
+	error = one_integer(archive, count, &rows);
+	*records = (uint64_t)rows;
+	return error;
+}
+
+static int put_skips(struct archive *archive, int64_t session_id, const struct owamp_stop_session *stop)
+{
+	sqlite3_stmt *drop = archive_statement(archive, ARCHIVE_ST_SKIP_DROP,
+					       "DELETE FROM skip_ranges WHERE session_id = ?");
+	int error;
+
+	if (!drop)
+		return archive_failed(archive);
+	(void)sqlite3_bind_int64(drop, 1, session_id);
+	error = archive_run(archive, drop);
+	for (uint32_t i = 0; stop && i < stop->skip_count && !error; i++) {
+		sqlite3_stmt *st = archive_statement(
+			archive, ARCHIVE_ST_SKIP_ADD,
+			"INSERT INTO skip_ranges (session_id, first_seq, last_seq) VALUES (?, ?, ?)");
+
+		if (!st)
+			return archive_failed(archive);
+		(void)sqlite3_bind_int64(st, 1, session_id);
+		(void)sqlite3_bind_int64(st, 2, stop->skips[i].first);
+		(void)sqlite3_bind_int64(st, 3, stop->skips[i].last);
+		error = archive_run(archive, st);
+	}
+	return error;
+}
+
+static void bind_send_health(sqlite3_stmt *st, const struct owamp_send_health *health)
+{
+	(void)sqlite3_bind_int64(st, 2, (int64_t)health->sent);
+	(void)sqlite3_bind_int64(st, 3, (int64_t)health->send_errors);
+	if (health->send_errors)
+		bind_text(st, 4, strerror(health->last_errno));
+	(void)sqlite3_bind_int64(st, 5, llround(health->lateness_mean_ns));
+	(void)sqlite3_bind_int64(st, 6, health->lateness_max_ns);
+	(void)sqlite3_bind_int64(st, 7, health->stamp_gap_max_ns);
+}
+
+static void bind_receive_health(sqlite3_stmt *st, const struct owamp_receive_health *health)
+{
+	(void)sqlite3_bind_int64(st, 8, (int64_t)health->socket_drops);
+	(void)sqlite3_bind_int64(st, 9, (int64_t)health->unstamped);
+	(void)sqlite3_bind_int64(st, 10, (int64_t)health->strangers);
+	for (int i = OWAMP_RECEIVE_OK + 1; i < OWAMP_RECEIVE_RESULTS; i++)
+		(void)sqlite3_bind_int64(st, 10 + i, (int64_t)health->counters.results[i]);
+}
+
+static int put_health(struct archive *archive, int64_t session_id, const struct archive_end *end)
+{
+	sqlite3_stmt *st = archive_statement(
+		archive, ARCHIVE_ST_HEALTH_ADD,
+		"INSERT OR REPLACE INTO health (session_id, sent, send_errors, send_error_text,"
+		" send_lateness_mean_ns, send_lateness_max_ns, send_stamp_gap_max_ns, socket_drops, "
+		"unstamped,"
+		" strangers, discarded_short, discarded_hmac, discarded_multiplier, discarded_sequence,"
+		" discarded_time, discarded_schedule, discarded_late)"
+		" VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)");
+
+	_Static_assert(OWAMP_RECEIVE_RESULTS == 8, "a column for each reason to discard a packet");
+	if (!end->send_health && !end->receive_health)
+		return 0;
+	if (!st)
+		return archive_failed(archive);
+	(void)sqlite3_bind_int64(st, 1, session_id);
+	if (end->send_health)
+		bind_send_health(st, end->send_health);
+	if (end->receive_health)
+		bind_receive_health(st, end->receive_health);
+	return archive_run(archive, st);
+}
+
+int archive_session_finish(struct archive *archive, int64_t session_id, const struct archive_end *end,
+			   uint64_t records)
+{
+	sqlite3_stmt *st = archive_statement(
+		archive, ARCHIVE_ST_SESSION_FINISH,
+		"UPDATE sessions SET end_ns = ?, outcome = ?, reason = ?, next_seq = ?, records = ?,"
+		" records_lost = ?, duplicates_left_out = ?, summaries_due = ? WHERE session_id = ?");
+	int error;
+
+	if (!st)
+		return archive_failed(archive);
+	(void)sqlite3_bind_int64(st, 1, end->end_ns);
+	bind_text(st, 2, outcomes[end->outcome]);
+	bind_text(st, 3, end->reason);
+	if (end->stop)
+		(void)sqlite3_bind_int64(st, 4, end->stop->next_seq);
+	(void)sqlite3_bind_int64(st, 5, (int64_t)records);
+	(void)sqlite3_bind_int64(st, 6, (int64_t)end->records_lost);
+	(void)sqlite3_bind_int64(st, 7, (int64_t)end->duplicates_left_out);
+	(void)sqlite3_bind_int(st, 8, end->summaries_due);
+	(void)sqlite3_bind_int64(st, 9, session_id);
+	error = archive_run(archive, st);
+	if (!error)
+		error = put_skips(archive, session_id, end->stop);
+	return error ? error : put_health(archive, session_id, end);
+}
+
+int archive_clock_insert(struct archive *archive, const struct archive_clock *clock)
+{
+	sqlite3_stmt *st = archive_statement(archive, ARCHIVE_ST_CLOCK_ADD,
+					     "INSERT OR REPLACE INTO clock (time_ns, program, source,"
+					     " synchronized, bound_ns, step_ns) VALUES (?, ?, ?, ?, ?, ?)");
+
+	if (!st)
+		return archive_failed(archive);
+	(void)sqlite3_bind_int64(st, 1, clock->time_ns);
+	bind_text(st, 2, clock->program);
+	bind_text(st, 3, clock->source);
+	(void)sqlite3_bind_int(st, 4, clock->synchronized);
+	(void)sqlite3_bind_int64(st, 5, clock->bound_ns);
+	(void)sqlite3_bind_int64(st, 6, clock->step_ns);
+	return archive_run(archive, st);
+}

@@ -1,0 +1,266 @@
+/* One transaction of the writer: all that is pending, or nothing. */
+#include "writer_internal.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <syslog.h>
+
+#include <owamp/error.h>
+
+bool writer_has_work(const struct writer *writer)
+{
+	if (writer->batch_count > 0 || writer->removing || writer->timeline.count > 0 || writer->trouble.on)
+		return true;
+	for (const struct writer_session *s = writer->sessions; s; s = s->next) {
+		if (s->finishing || (!s->stored && !s->refused) ||
+		    (s->summary && !s->resum && summary_is_ready(s->summary)))
+			return true;
+	}
+	return false;
+}
+
+/* Its SID is somebody else's: nothing of it can be stored. */
+static void refuse(struct writer *writer, struct writer_session *session)
+{
+	uint64_t lost = 0;
+	char sid[33];
+
+	session->refused = true;
+	for (uint32_t i = 0; i < writer->batch_count; i++)
+		lost += writer->batch[i].session == session;
+	session->lost += lost;
+	writer_log(writer, LOG_ERR, "there is a session %s already: results of another one are not kept",
+		   owamp_sid_text(session->row.request.sid, sid));
+}
+
+static int store_sessions(struct writer *writer)
+{
+	for (struct writer_session *s = writer->sessions; s; s = s->next) {
+		int error;
+
+		s->arrivals_now = s->arrivals;
+		s->summary_now = s->due_now = false;
+		if (s->stored || s->refused)
+			continue;
+		error = archive_session_insert(writer->archive, &s->row, &s->session_id);
+		if (error == OWAMP_EINVAL)
+			refuse(writer, s);
+		else if (error)
+			return error;
+	}
+	return 0;
+}
+
+static int store_records(struct writer *writer)
+{
+	for (uint32_t i = 0; i < writer->batch_count; i++) {
+		struct writer_session *s = writer->batch[i].session;
+		int error;
+
+		if (s->refused)
+			continue;
+		error = archive_packet_insert(writer->archive, s->session_id, s->arrivals_now,
+					      &writer->batch[i].record, s->row.created_ns);
+		if (error)
+			return error;
+		s->arrivals_now++;
+	}
+	return 0;
+}
+
+static int store_summary(struct writer *writer, struct writer_session *session)
+{
+	int error;
+
+	if (!session->summary || session->resum || !summary_is_ready(session->summary))
+		return 0;
+	error = summary_store(session->summary, writer->archive, session->session_id);
+	session->summary_now = !error;
+	session->resum = !error && summary_is_stale(session->summary);
+	return error;
+}
+
+static int finish_session(struct writer *writer, struct writer_session *session)
+{
+	char reason[800];
+	struct archive_end end = writer_session_outcome(session, reason, sizeof reason);
+	uint64_t records = session->arrivals_now;
+	int error = 0;
+
+	if (session->replaced || (session->any && session->seq_max >= session->cut))
+		error = archive_session_cut(writer->archive, session->session_id, session->cut, &records);
+	/* What was derived for a file that is gone may be more than what is in this one. */
+	session->due_now = session->resum || session->replaced;
+	end.summaries_due = session->due_now;
+	return error ? error : archive_session_finish(writer->archive, session->session_id, &end, records);
+}
+
+static int store_summaries(struct writer *writer)
+{
+	int error = 0;
+
+	for (struct writer_session *s = writer->sessions; s && !error; s = s->next) {
+		if (s->refused)
+			continue;
+		error = store_summary(writer, s);
+		if (!error && s->finishing)
+			error = finish_session(writer, s);
+	}
+	return error;
+}
+
+/* Only marked here; what is marked goes step by step. */
+static int mark_removals(struct writer *writer)
+{
+	int error = 0;
+
+	for (const struct writer_removal *r = writer->removing; r && !error; r = r->next) {
+		int64_t session_id;
+		bool more;
+
+		error = archive_session_find(writer->archive, r->sid, &session_id, NULL);
+		if (error == OWAMP_EDATA)
+			error = 0;
+		else if (!error)
+			error = archive_session_remove(writer->archive, session_id, true, 0, &more);
+	}
+	return error;
+}
+
+static int store_clock(struct writer *writer)
+{
+	int error = 0;
+
+	writer->rows_now = writer->timeline.count;
+	for (unsigned i = 0; i < writer->rows_now && !error; i++) {
+		const struct timeline_row *row = &writer->timeline.rows[i];
+		const struct archive_clock clock = {
+			.time_ns = row->reading.time_ns,
+			.program = writer->program,
+			.source = row->reading.source,
+			.synchronized = row->reading.synchronized,
+			.bound_ns = row->reading.bound_ns,
+			.step_ns = row->step_ns,
+		};
+
+		error = archive_clock_insert(writer->archive, &clock);
+	}
+	return error;
+}
+
+static int store_all(struct writer *writer)
+{
+	int error = writer->located ? 0 : writer_locate(writer);
+
+	if (!error)
+		error = store_sessions(writer);
+	if (!error)
+		error = store_records(writer);
+	if (!error)
+		error = store_summaries(writer);
+	if (!error)
+		error = mark_removals(writer);
+	return error ? error : store_clock(writer);
+}
+
+static void free_finished(struct writer *writer)
+{
+	struct writer_session **link = &writer->sessions;
+	uint32_t count = 0;
+
+	while (*link) {
+		struct writer_session *s = *link;
+
+		if (!s->finishing) {
+			link = &s->next;
+			continue;
+		}
+		*link = s->next;
+		writer_session_free(s);
+		count++;
+	}
+	writer->sessions_last = link;
+	pthread_mutex_lock(&writer->lock);
+	writer->session_count -= count;
+	pthread_mutex_unlock(&writer->lock);
+}
+
+/* The transaction stands: what was in it is no longer pending. */
+static void committed(struct writer *writer)
+{
+	for (struct writer_session *s = writer->sessions; s; s = s->next) {
+		s->stored |= !s->refused;
+		s->arrivals = s->arrivals_now;
+		if (s->summary_now)
+			summary_stored(s->summary);
+		s->summary_now = false;
+		writer->settling |= s->due_now;
+		s->due_now = false;
+	}
+	free_finished(writer);
+	while (writer->removing) {
+		struct writer_removal *removal = writer->removing;
+
+		writer->removing = removal->next;
+		free(removal);
+	}
+	timeline_written(&writer->timeline, writer->rows_now);
+	writer->rows_now = 0;
+	writer->doubt = false;
+	writer->pending = false;
+}
+
+/* A commit that failed may have worked after all, as is seen when the file is opened anew. */
+static int resolve(struct writer *writer, bool *done)
+{
+	int error = writer_was_committed(writer, done);
+
+	if (error)
+		return writer_failed(writer, error);
+	writer->doubt = false;
+	if (!*done)
+		return 0;
+	for (struct writer_session *s = writer->sessions; s; s = s->next)
+		s->arrivals_now = s->arrivals;
+	for (uint32_t i = 0; i < writer->batch_count; i++) {
+		struct writer_session *s = writer->batch[i].session;
+
+		s->arrivals_now += !s->refused;
+	}
+	committed(writer);
+	return 0;
+}
+
+static int open_if_needed(struct writer *writer)
+{
+	if (writer->archive && archive_is_gone(writer->archive)) {
+		writer_log(writer, LOG_WARNING, "the file was removed or replaced: it is opened anew");
+		/* SQLite does not by itself: the log would be taken for the new file's. */
+		(void)retention_checkpoint(writer->archive, true);
+		writer_close_file(writer);
+	}
+	return writer->archive ? 0 : writer_open_file(writer);
+}
+
+int writer_store(struct writer *writer)
+{
+	bool done = false;
+	int error = open_if_needed(writer);
+
+	if (!error && writer->doubt && !writer->located)
+		error = resolve(writer, &done);
+	if (error || done)
+		return error;
+	error = archive_begin(writer->archive);
+	if (!error)
+		error = store_all(writer);
+	if (error)
+		return writer_failed(writer, error);
+	error = archive_commit(writer->archive);
+	if (error) {
+		writer->doubt = true;
+		return writer_failed(writer, error);
+	}
+	committed(writer);
+	return 0;
+}

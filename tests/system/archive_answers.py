@@ -1,0 +1,404 @@
+"""What the views and the queries of docs/archive.md should say of the content of archive_model: from the records."""
+import collections
+import datetime
+
+from archive_model import (DAY, HOUR, INT64_MAX, MINUTE, NAMES, SECOND, WEEK, Figures, bucket, delay_ns,
+                           first_arrivals, grouped, make_clock, reordered, runs, send_ns)
+
+Asked = collections.namedtuple("Asked", "sender receiver begin end")
+
+# In which order the rows of each view are compared.
+KEYS = {
+    "pair_sessions": ["session_id"],
+    "pair_minutes": ["session_id", "minute_ns"],
+    "pair_histograms": ["session_id", "hour_ns", "delay_ns"],
+    "hourly_percentiles": ["sender", "receiver", "hour_ns"],
+    "daily_percentiles": ["sender", "receiver", "day_ns"],
+    "session_totals": ["session_id"],
+    "latest_results": ["sender", "receiver"],
+    "loss_episodes": ["session_id", "first_seq"],
+    "doubtful_sessions": ["session_id"],
+    "meter_trouble": ["session_id"],
+    "clock_events": ["time_ns", "program"],
+}
+
+
+def text(ns, form):
+    return None if ns is None else datetime.datetime.fromtimestamp(ns // SECOND, datetime.timezone.utc).strftime(form)
+
+
+def precise(ns):
+    return None if ns is None else text(ns, "%Y-%m-%dT%H:%M:%S") + ".%03dZ" % (ns // 1000000 % 1000)
+
+
+def to_minute(ns):
+    return text(ns, "%Y-%m-%dT%H:%MZ")
+
+
+def ms(ns):
+    return None if ns is None else ns / 1e6
+
+
+def percent(part, whole):
+    return 100.0 * part / whole if whole else None
+
+
+def sorted_by(rows, *columns):
+    return sorted(rows, key=lambda row: [row[column] for column in columns])
+
+
+def within(begin, time, end):
+    return begin <= time < end
+
+
+class Answers:
+    """A method for each view."""
+
+    def __init__(self, sessions):
+        self.everything = sessions
+        self.sessions = [session for session in sessions if not session.removal_due]
+        self.packets_kept = 1
+
+    def of_pair(self, asked):
+        return [session for session in self.sessions
+                if (session.sender, session.receiver) == (asked.sender, asked.receiver)]
+
+    def by_pair(self):
+        pairs = collections.defaultdict(list)
+        for session in self.sessions:
+            pairs[session.sender, session.receiver].append(session)
+        return sorted(pairs.items())
+
+    def pair_sessions(self):
+        return [{
+            "session_id": session.id, "sid": session.sid,
+            "sender": session.sender, "sender_name": NAMES[session.sender],
+            "receiver": session.receiver, "receiver_name": NAMES[session.receiver],
+            "start_ns": session.start, "start_time": precise(session.start),
+            "end_ns": session.end_ns, "end_time": precise(session.end_ns),
+            "outcome": session.outcome, "reason": session.reason, "packets": session.packets,
+            "records": session.columns["records"], "packets_kept": self.packets_kept,
+        } for session in self.sessions]
+
+    def pair_minutes(self):
+        rows = []
+        for session in self.sessions:
+            late = collections.Counter(send_ns(record) // MINUTE * MINUTE for record in reordered(session.content))
+            for minute, records in grouped(session.content, MINUTE).items():
+                figures = Figures(records)
+                p50, p95 = figures.percentile(50), figures.percentile(95)
+                rows.append({
+                    "sender": session.sender, "receiver": session.receiver, "session_id": session.id,
+                    "minute_ns": minute, "minute": to_minute(minute), "sent": figures.sent,
+                    "received": figures.received, "lost": figures.lost, "duplicates": figures.duplicates,
+                    "reordered": late[minute], "delay_min_ns": figures.min, "delay_p50_ns": p50, "delay_p95_ns": p95,
+                    "delay_p99_ns": figures.percentile(99), "delay_p999_ns": figures.percentile(99.9),
+                    "delay_max_ns": figures.max, "jitter_ns": p95 - p50 if figures.received else None,
+                    "clock_error_ns": figures.clock_error, "synchronized": figures.synchronized})
+        return rows
+
+    def pair_histograms(self):
+        rows = []
+        for session in self.sessions:
+            for hour, records in grouped(first_arrivals(session.content), HOUR).items():
+                counts = collections.Counter(bucket(delay_ns(record)) for record in records)
+                rows += [{"sender": session.sender, "receiver": session.receiver, "session_id": session.id,
+                          "hour_ns": hour, "hour": to_minute(hour), "delay_ns": delay, "packets": packets}
+                         for delay, packets in sorted(counts.items())]
+        return rows
+
+    def percentiles(self, span, name, form):
+        rows = []
+        for (sender, receiver), sessions in self.by_pair():
+            records = [record for session in sessions for record in session.content]
+            for begin, some in grouped(records, span).items():
+                figures = Figures(some)
+                rows.append({
+                    "sender": sender, "receiver": receiver, name + "_ns": begin, name: text(begin, form),
+                    "sent": figures.sent, "packets": figures.received, "lost": figures.lost,
+                    "delay_min_ns": figures.min, "delay_p50_ns": figures.percentile(50),
+                    "delay_p95_ns": figures.percentile(95), "delay_p99_ns": figures.percentile(99),
+                    "delay_p999_ns": figures.percentile(99.9), "delay_max_ns": figures.max})
+        return rows
+
+    def hourly_percentiles(self):
+        return self.percentiles(HOUR, "hour", "%Y-%m-%dT%H:%MZ")
+
+    def daily_percentiles(self):
+        return self.percentiles(DAY, "day", "%Y-%m-%d")
+
+    def totals(self, session):
+        figures = Figures(session.content)
+        return {
+            "session_id": session.id, "sid": session.sid,
+            "sender": session.sender, "sender_name": NAMES[session.sender],
+            "receiver": session.receiver, "receiver_name": NAMES[session.receiver],
+            "start_ns": session.start, "start_time": precise(session.start),
+            "outcome": session.outcome, "reason": session.reason, "packets": session.packets,
+            "sent": figures.sent, "received": figures.received, "lost": figures.lost,
+            "loss_percent": round(percent(figures.lost, figures.sent), 4) if figures.sent else None,
+            "duplicates": figures.duplicates, "reordered": len(reordered(session.content)),
+            "delay_min_ns": figures.min, "delay_p50_ns": figures.percentile(50),
+            "delay_p95_ns": figures.percentile(95), "delay_p99_ns": figures.percentile(99),
+            "delay_p999_ns": figures.percentile(99.9), "delay_max_ns": figures.max,
+            "clock_error_ns": figures.clock_error, "synchronized": figures.synchronized,
+            "packets_kept": self.packets_kept, "summaries_due": session.summaries_due}
+
+    def session_totals(self):
+        return [self.totals(session) for session in self.sessions]
+
+    def latest_results(self):
+        known = [[session for session in sessions if session.content or session.outcome != "running"]
+                 for _, sessions in self.by_pair()]
+        return [self.totals(max(sessions, key=lambda session: (session.start, session.id))) for sessions in known]
+
+    def loss_episodes(self):
+        rows = []
+        for session in self.sessions:
+            for first, last in runs(session.content):
+                begin, end = send_ns(first), send_ns(last)
+                rows.append({
+                    "sender": session.sender, "receiver": session.receiver, "session_id": session.id,
+                    "begin_ns": begin, "begin_time": precise(begin), "end_ns": end, "end_time": precise(end),
+                    "duration_ns": end - begin, "first_seq": first.seq, "last_seq": last.seq,
+                    "packets": last.seq - first.seq + 1})
+        return rows
+
+    def doubtful_sessions(self):
+        rows = []
+        for session in self.sessions:
+            figures = Figures(session.content)
+            if figures.received and (figures.clock_error > figures.min or not figures.synchronized):
+                rows.append({
+                    "sender": session.sender, "receiver": session.receiver, "session_id": session.id,
+                    "sid": session.sid, "start_ns": session.start, "start_time": precise(session.start),
+                    "outcome": session.outcome, "received": figures.received, "delay_min_ns": figures.min,
+                    "clock_error_ns": figures.clock_error, "synchronized": figures.synchronized})
+        return rows
+
+    def meter_trouble(self):
+        rows = []
+        for session in self.sessions:
+            health = collections.defaultdict(lambda: None, session.health or {})
+            end = INT64_MAX if session.end_ns is None else session.end_ns
+            steps = [row for row in make_clock()
+                     if row[1] == session.program and row[5] and session.start <= row[0] <= end]
+            bad = (any((health[name] or 0) > most for name, most in (
+                ("socket_drops", 0), ("unstamped", 0), ("discarded_time", 0), ("send_errors", 0),
+                ("send_lateness_mean_ns", 1000000), ("send_lateness_max_ns", 100000000)))
+                   or session.records_lost or steps)
+            if bad:
+                rows.append({
+                    "sender": session.sender, "receiver": session.receiver, "session_id": session.id,
+                    "sid": session.sid, "start_ns": session.start, "start_time": precise(session.start),
+                    "outcome": session.outcome, "socket_drops": health["socket_drops"],
+                    "unstamped": health["unstamped"], "discarded_time": health["discarded_time"],
+                    "send_errors": health["send_errors"], "send_error_text": health["send_error_text"],
+                    "send_lateness_mean_ns": health["send_lateness_mean_ns"],
+                    "send_lateness_max_ns": health["send_lateness_max_ns"], "records_lost": session.records_lost,
+                    "clock_steps": len(steps)})
+        return rows
+
+    @staticmethod
+    def clock_events():
+        rows, before = [], {}
+        for time, program, source, synchronized, bound, step in sorted(make_clock()):
+            old = before.get(program)
+            before[program] = (source, synchronized, bound)
+            if step or old and old[:2] != (source, synchronized):
+                old = old or (None, None, None)
+                rows.append({
+                    "time_ns": time, "time": precise(time), "program": program, "step_ns": step,
+                    "source_before": old[0], "source": source, "synchronized_before": old[1],
+                    "synchronized": synchronized, "bound_before_ns": old[2], "bound_ns": bound})
+        return rows
+
+
+def latest(known, _):
+    return [{"sender": row["sender"], "receiver": row["receiver"], "start_time": row["start_time"],
+             "outcome": row["outcome"], "sent": row["sent"], "loss_percent": row["loss_percent"],
+             "min_ms": ms(row["delay_min_ns"]), "p50_ms": ms(row["delay_p50_ns"]), "p99_ms": ms(row["delay_p99_ns"]),
+             "clock_error_ms": ms(row["clock_error_ns"])} for row in known.latest_results()]
+
+
+def lossy_pairs(known, asked):
+    rows, pairs = [], collections.defaultdict(list)
+    for row in known.loss_episodes():
+        if within(asked.begin, row["begin_ns"], asked.end):
+            pairs[row["sender"], row["receiver"]].append(row)
+    for (sender, receiver), some in pairs.items():
+        rows.append({"sender": sender, "receiver": receiver, "lost": sum(row["packets"] for row in some),
+                     "episodes": len(some), "longest": max(row["packets"] for row in some),
+                     "longest_ms": ms(max(row["duration_ns"] for row in some)),
+                     "first_time": min(row["begin_time"] for row in some),
+                     "last_time": max(row["end_time"] for row in some)})
+    return sorted(rows, key=lambda row: (-row["lost"], row["sender"], row["receiver"]))
+
+
+def hours(known, asked):
+    return [row for row in known.hourly_percentiles()
+            if (row["sender"], row["receiver"]) == (asked.sender, asked.receiver)
+            and within(asked.begin, row["hour_ns"], asked.end)]
+
+
+def by_hour(known, asked):
+    return [{"hour": row["hour"], "packets": row["packets"], "lost": row["lost"], "min_ms": ms(row["delay_min_ns"]),
+             "p50_ms": ms(row["delay_p50_ns"]), "p99_ms": ms(row["delay_p99_ns"]),
+             "p999_ms": ms(row["delay_p999_ns"]), "max_ms": ms(row["delay_max_ns"])} for row in hours(known, asked)]
+
+
+def by_day(known, asked):
+    rows = [row for row in known.daily_percentiles()
+            if (row["sender"], row["receiver"]) == (asked.sender, asked.receiver)]
+    return [{"day": row["day"], "sent": row["sent"], "loss_percent": percent(row["lost"], row["sent"]),
+             "p50_ms": ms(row["delay_p50_ns"]), "p95_ms": ms(row["delay_p95_ns"]), "p99_ms": ms(row["delay_p99_ns"])}
+            for row in reversed(rows)][:30]
+
+
+def two_weeks(known, asked):
+    rows = []
+    records = [record for session in known.of_pair(asked) for record in session.content]
+    for name, begin in (("the week before", asked.end - 2 * WEEK), ("this week", asked.end - WEEK)):
+        figures = Figures([record for record in records if within(begin, send_ns(record), begin + WEEK)])
+        if figures.sent:
+            rows.append({"week": name, "packets": figures.received or None,
+                         "loss_percent": percent(figures.lost, figures.sent), "p50_ms": ms(figures.percentile(50)),
+                         "p99_ms": ms(figures.percentile(99))})
+    return rows
+
+
+def jitter(known, asked):
+    rows = [row for row in known.pair_minutes() if (row["sender"], row["receiver"]) == (asked.sender, asked.receiver)
+            and within(asked.begin, row["minute_ns"], asked.end)]
+    return [{"minute": row["minute"], "received": row["received"], "jitter_ms": ms(row["jitter_ns"]),
+             "spread_ms": ms(row["delay_max_ns"] - row["delay_min_ns"]) if row["received"] else None}
+            for row in sorted_by(rows, "minute_ns", "session_id")]
+
+
+def busiest(known, asked):
+    rows = [row for row in known.loss_episodes() if (row["sender"], row["receiver"]) == (asked.sender, asked.receiver)
+            and within(asked.begin, row["begin_ns"], asked.end)]
+    rows.sort(key=lambda row: (-row["packets"], row["begin_ns"]))
+    return [{"begin_time": row["begin_time"], "packets": row["packets"], "duration_ms": ms(row["duration_ns"]),
+             "session_id": row["session_id"], "first_seq": row["first_seq"]} for row in rows[:10]]
+
+
+def started(known, asked):
+    sessions = [session for session in known.of_pair(asked) if within(asked.begin, session.start, asked.end)]
+    return sorted(sessions, key=lambda session: session.start)
+
+
+def suspects(known, asked):
+    troubled = {row["session_id"] for row in known.meter_trouble()}
+    rows = []
+    for session in started(known, asked):
+        total, health = known.totals(session), collections.defaultdict(lambda: None, session.health or {})
+        if total["lost"]:
+            rows.append({"start_time": total["start_time"], "sid": session.sid, "lost": total["lost"],
+                         "loss_percent": total["loss_percent"], "socket_drops": health["socket_drops"],
+                         "discarded_time": health["discarded_time"], "send_errors": health["send_errors"],
+                         "late_max_ms": ms(health["send_lateness_max_ns"]),
+                         "suspect": "meter" if session.id in troubled else "network"})
+    return rows
+
+
+def bad_meter(known, asked):
+    rows = [row for row in known.meter_trouble() if within(asked.begin, row["start_ns"], asked.end)]
+    return [{"start_time": row["start_time"], "sender": row["sender"], "receiver": row["receiver"],
+             "socket_drops": row["socket_drops"], "unstamped": row["unstamped"],
+             "discarded_time": row["discarded_time"], "send_errors": row["send_errors"],
+             "send_error_text": row["send_error_text"], "late_mean_ms": ms(row["send_lateness_mean_ns"]),
+             "late_max_ms": ms(row["send_lateness_max_ns"]), "records_lost": row["records_lost"],
+             "clock_steps": row["clock_steps"]} for row in sorted_by(rows, "start_ns", "session_id")]
+
+
+def clock(known, asked):
+    return [{"time": row["time"], "program": row["program"], "step_ms": ms(row["step_ns"]),
+             "source_before": row["source_before"], "source": row["source"],
+             "synchronized_before": row["synchronized_before"], "synchronized": row["synchronized"],
+             "bound_before_ms": ms(row["bound_before_ns"]), "bound_ms": ms(row["bound_ns"])}
+            for row in known.clock_events() if within(asked.begin, row["time_ns"], asked.end)]
+
+
+def doubtful(known, asked):
+    rows = [row for row in known.doubtful_sessions()
+            if (row["sender"], row["receiver"]) == (asked.sender, asked.receiver)
+            and within(asked.begin, row["start_ns"], asked.end)]
+    return [{"start_time": row["start_time"], "sid": row["sid"], "received": row["received"],
+             "min_ms": ms(row["delay_min_ns"]), "clock_error_ms": ms(row["clock_error_ns"]),
+             "synchronized": row["synchronized"]} for row in sorted_by(rows, "start_ns")]
+
+
+def incomplete(known, asked):
+    rows = [row for row in known.pair_sessions()
+            if row["outcome"] in ("broken", "invalid") and within(asked.begin, row["start_ns"], asked.end)]
+    return [{name: row[name] for name in ("start_time", "end_time", "sender", "receiver", "sid", "outcome", "reason",
+                                          "records")} for row in sorted_by(rows, "start_ns", "session_id")]
+
+
+def asymmetry(known, asked):
+    there = {row["hour"]: row for row in hours(known, asked)}
+    back = {row["hour"]: row for row in hours(known, Asked(asked.receiver, asked.sender, asked.begin, asked.end))}
+    rows = []
+    for hour in sorted(there.keys() & back.keys()):
+        one, other = there[hour]["delay_p50_ns"], back[hour]["delay_p50_ns"]
+        both = None not in (one, other)
+        rows.append({"hour": hour, "there_ms": ms(one), "back_ms": ms(other),
+                     # With what it can be wrong by, as a share of: both medians.
+                     "difference_ms": (ms(one - other), ms(abs(one) + abs(other))) if both else None,
+                     "there_lost": there[hour]["lost"], "back_lost": back[hour]["lost"]})
+    return rows
+
+
+def routes(known, asked):
+    rows, before = [], None
+    for session in sorted(started(known, asked), key=lambda session: session.id):
+        for record in session.content:
+            if record.receive is None:
+                continue
+            if before is not None and record.ttl != before:
+                time = send_ns(record) + delay_ns(record)
+                rows.append((time, {"time": text(time, "%Y-%m-%dT%H:%M:%SZ"), "seq": record.seq,
+                                    "ttl_before": before, "ttl": record.ttl}))
+            before = record.ttl
+    return [row for _, row in sorted(rows, key=lambda row: row[0])]
+
+
+def plot(known, asked):
+    rows = [{"send_time_ns": send_ns(record), "seq": record.seq, "delay_ns": delay_ns(record), "ttl": record.ttl}
+            for session in known.of_pair(asked) for record in session.content
+            if within(asked.begin, send_ns(record), asked.end) and not record.duplicate]
+    return sorted_by(rows, "send_time_ns")
+
+
+def contents(known, _):
+    rows = []
+    for (sender, receiver), sessions in known.by_pair():
+        times = [precise(session.start) for session in sessions]
+        rows.append({"sender": sender, "receiver": receiver, "sessions": len(sessions),
+                     "with_packets": len(sessions), "packets": sum(session.columns["records"] for session in sessions),
+                     "first_time": min(times), "last_time": max(times)})
+    return sorted(rows, key=lambda row: (-row["packets"], row["sender"], row["receiver"]))
+
+
+# By heading; None: a test of its own.
+QUERIES = {
+    "How is each pair doing?": latest,
+    "Which pairs lost packets in the last day?": lossy_pairs,
+    "What was the 99th percentile of a pair, hour by hour?": by_hour,
+    "How were the last days of a pair?": by_day,
+    "Is this week worse than the one before?": two_weeks,
+    "How did the jitter of a pair develop, minute by minute?": jitter,
+    "Which were the busiest loss episodes of a pair?": busiest,
+    "Was it the network or the meter?": suspects,
+    "In which sessions did the meter do badly?": bad_meter,
+    "When did our clock step, or change otherwise?": clock,
+    "Which delays are not to be believed?": doubtful,
+    "Which sessions are not complete, and why?": incomplete,
+    "Is one direction slower than the other?": asymmetry,
+    "Did the route change?": routes,
+    "Can I have each packet, for a plot?": plot,
+    "How large is the archive?": None,
+    "What fills it?": contents,
+    "What were the time stamps of a session on the wire?": None,
+}
