@@ -12,6 +12,15 @@ int64_t stats_bound(int64_t send_error_ns, int64_t receive_error_ns)
 	return send_error_ns < INT64_MAX - receive_error_ns ? send_error_ns + receive_error_ns : INT64_MAX;
 }
 
+int64_t stats_difference(int64_t later, int64_t earlier)
+{
+	int64_t difference;
+
+	if (__builtin_sub_overflow(later, earlier, &difference))
+		return later > earlier ? INT64_MAX : INT64_MIN;
+	return difference;
+}
+
 int stats_cover_load(struct stats_cover *cover, struct archive *archive, const struct query_session *session)
 {
 	cover->limit = session->packets;

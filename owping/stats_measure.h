@@ -67,6 +67,9 @@ void stats_figures_free(struct stats_figures *figures);
 /* OWAMP_EDATA if it has no delays. */
 int stats_figures_percentile(const struct stats_figures *figures, double percent, int64_t *delay_ns);
 
+/* later - earlier; what a file can hold need not fit. */
+int64_t stats_difference(int64_t later, int64_t earlier);
+
 /* The bounds of both clocks together; saturates. */
 int64_t stats_bound(int64_t send_error_ns, int64_t receive_error_ns);
 

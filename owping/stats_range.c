@@ -9,6 +9,10 @@
 #define NS_PER_HOUR   (60 * NS_PER_MINUTE)
 #define NS_PER_DAY    (24 * NS_PER_HOUR)
 
+/* A file can hold anything. Between these, until 2160, no sum or difference of times and steps overflows. */
+#define TIME_MIN INT64_C(-100000000000000000)
+#define TIME_MAX INT64_C(6000000000000000000)
+
 /* What is needed of a session after the query that found it. */
 struct session {
 	struct query_session session; /* but for the texts */
@@ -59,6 +63,13 @@ static bool is_summed_up(const struct query_session *session)
 	return !session->summaries_due;
 }
 
+static int64_t limited(int64_t ns)
+{
+	if (ns < TIME_MIN)
+		return TIME_MIN;
+	return ns < TIME_MAX ? ns : TIME_MAX;
+}
+
 static int64_t floor_to(int64_t ns, int64_t unit_ns)
 {
 	int64_t rest = ns % unit_ns;
@@ -105,8 +116,9 @@ static void set_limits(struct stats_range *range, const struct sessions *session
 		       const struct stats_range_config *config)
 {
 	int64_t unit_ns = common_divisor(config->step_ns, NS_PER_DAY);
-	int64_t begin_ns = config->since_ns == INT64_MIN ? sessions->first_ns : config->since_ns;
-	int64_t end_ns = config->until_ns == INT64_MAX ? sessions->last_ns + 1 : config->until_ns;
+	int64_t begin_ns = limited(config->since_ns == INT64_MIN ? sessions->first_ns : config->since_ns);
+	int64_t end_ns =
+		config->until_ns == INT64_MAX ? limited(sessions->last_ns) + 1 : limited(config->until_ns);
 
 	if (config->step_ns == 0)
 		unit_ns = range->whole_hours ? NS_PER_HOUR : 1;

@@ -107,9 +107,9 @@ static void add_figures(json_t *object, const struct query_session *session,
 					    owamp_ntp_to_unix_ns(s->last, session->created_ns)));
 	json_object_set_new(object, "delay_mean_ns",
 			    stats_number_if(exact, exact ? llround(s->delay_mean_ns) : 0));
-	json_object_set_new(
-		object, "jitter_ns",
-		stats_number_if(figures->has_delays, figures->delay_p95_ns - figures->delay_median_ns));
+	json_object_set_new(object, "jitter_ns",
+			    stats_number_if(figures->has_delays, stats_difference(figures->delay_p95_ns,
+										  figures->delay_median_ns)));
 	json_object_set_new(object, "ipdv_count", stats_number_if(figures->exact, s->ipdv_count));
 	json_object_set_new(object, "ipdv_mean_ns",
 			    stats_number_if(pairs, pairs ? llround(s->ipdv_mean_ns) : 0));

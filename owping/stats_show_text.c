@@ -197,7 +197,7 @@ static void print_delays(const struct stats_run *run, const struct stats_figures
 		stats_delay(run, median, f->delay_median_ns), stats_delay_unit(run, max, f->delay_max_ns),
 		f->exact ? "exact, from the packets" : "~ from histograms");
 	fprintf(run->out, "one-way jitter = %s%s (P95-P50)\n", f->exact ? "" : "~",
-		stats_delay_unit(run, text, f->delay_p95_ns - f->delay_median_ns));
+		stats_delay_unit(run, text, stats_difference(f->delay_p95_ns, f->delay_median_ns)));
 	for (size_t i = 0; i < run->options->percentile_count; i++) {
 		int64_t delay_ns;
 
@@ -231,8 +231,8 @@ static int print_loss(void *context, const struct query_loss *loss)
 		fprintf(losses->run->out,
 			"  %s  %" PRIu64 " lost in a row over %s s (%" PRIu32 " to %" PRIu32 ")\n", begin,
 			(uint64_t)loss->last_seq - loss->first_seq + 1,
-			owping_format_delay(seconds, loss->end_ns - loss->begin_ns, 's'), loss->first_seq,
-			loss->last_seq);
+			owping_format_delay(seconds, stats_difference(loss->end_ns, loss->begin_ns), 's'),
+			loss->first_seq, loss->last_seq);
 	return 0;
 }
 

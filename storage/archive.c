@@ -181,6 +181,11 @@ static int set_up(struct archive *archive, enum archive_mode mode)
 	/* Looked at before it is touched. */
 	if (!error)
 		error = identify(archive, &identity);
+	if (error && (sqlite3_errcode(archive->db) & 0xff) == SQLITE_READONLY)
+		snprintf(
+			archive->reason, sizeof archive->reason,
+			"cannot be read: while no program writes to it, readers need write permission to its "
+			"folder (SQLite's WAL)");
 	if (!error)
 		error = judge(archive, &identity);
 	if (error)

@@ -57,6 +57,31 @@ const char *query_text(sqlite3_stmt *st, int column)
 	return (const char *)sqlite3_column_text(st, column);
 }
 
+static int64_t within(sqlite3_stmt *st, int column, int64_t least, int64_t most)
+{
+	int64_t value = sqlite3_column_int64(st, column);
+
+	if (value < least)
+		return least;
+	return value < most ? value : most;
+}
+
+int64_t query_time(sqlite3_stmt *st, int column)
+{
+	/* A span of 100 years more must fit as well: that of a step can be so long. */
+	return within(st, column, -(INT64_C(1) << 60), INT64_C(1) << 62);
+}
+
+int64_t query_delay(sqlite3_stmt *st, int column)
+{
+	return within(st, column, -INT64_MAX / 2, INT64_MAX / 2);
+}
+
+int64_t query_bound(sqlite3_stmt *st, int column)
+{
+	return within(st, column, 0, INT64_MAX);
+}
+
 enum column {
 	C_SESSION_ID,
 	C_SID,
@@ -130,10 +155,10 @@ static int session_row(void *context, sqlite3_stmt *st)
 		.padding = (uint32_t)sqlite3_column_int64(st, C_PADDING),
 		.type_p = (uint32_t)sqlite3_column_int64(st, C_TYPE_P),
 		.dscp = -1,
-		.timeout_ns = sqlite3_column_int64(st, C_TIMEOUT),
-		.start_ns = sqlite3_column_int64(st, C_START),
-		.created_ns = sqlite3_column_int64(st, C_CREATED),
-		.end_ns = sqlite3_column_int64(st, C_END),
+		.timeout_ns = query_bound(st, C_TIMEOUT),
+		.start_ns = query_time(st, C_START),
+		.created_ns = query_time(st, C_CREATED),
+		.end_ns = query_time(st, C_END),
 		.outcome = archive_outcome_parse(query_text(st, C_OUTCOME)),
 		.outcome_text = query_text(st, C_OUTCOME),
 		.reason = query_text(st, C_REASON),

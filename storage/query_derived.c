@@ -21,7 +21,7 @@ struct call {
 static int slot_row(void *context, sqlite3_stmt *st)
 {
 	const struct call *call = context;
-	struct query_slot slot = {query_text(st, 0), sqlite3_column_int64(st, 1)};
+	struct query_slot slot = {query_text(st, 0), query_bound(st, 1)};
 
 	if (!slot.distribution)
 		return OWAMP_ENOMEM;
@@ -42,21 +42,21 @@ static int minute_row(void *context, sqlite3_stmt *st)
 {
 	const struct call *call = context;
 	struct query_minute minute = {
-		.minute_ns = sqlite3_column_int64(st, 0),
+		.minute_ns = query_time(st, 0),
 		.sent = (uint64_t)sqlite3_column_int64(st, 1),
 		.received = (uint64_t)sqlite3_column_int64(st, 2),
 		.lost = (uint64_t)sqlite3_column_int64(st, 3),
 		.duplicates = (uint64_t)sqlite3_column_int64(st, 4),
 		.reordered = (uint64_t)sqlite3_column_int64(st, 5),
-		.delay_min_ns = sqlite3_column_int64(st, 6),
-		.delay_p50_ns = sqlite3_column_int64(st, 7),
-		.delay_p95_ns = sqlite3_column_int64(st, 8),
-		.delay_p99_ns = sqlite3_column_int64(st, 9),
-		.delay_p999_ns = sqlite3_column_int64(st, 10),
-		.delay_max_ns = sqlite3_column_int64(st, 11),
-		.jitter_ns = sqlite3_column_int64(st, 12),
-		.send_error_ns = sqlite3_column_int64(st, 13),
-		.receive_error_ns = sqlite3_column_int64(st, 14),
+		.delay_min_ns = query_delay(st, 6),
+		.delay_p50_ns = query_delay(st, 7),
+		.delay_p95_ns = query_delay(st, 8),
+		.delay_p99_ns = query_delay(st, 9),
+		.delay_p999_ns = query_delay(st, 10),
+		.delay_max_ns = query_delay(st, 11),
+		.jitter_ns = query_delay(st, 12),
+		.send_error_ns = query_bound(st, 13),
+		.receive_error_ns = query_bound(st, 14),
 		.synchronized = sqlite3_column_int(st, 15) != 0,
 	};
 
@@ -93,9 +93,9 @@ int query_minutes(struct archive *archive, int64_t session_id, int64_t since_ns,
 static int bucket_row(void *context, sqlite3_stmt *st)
 {
 	const struct call *call = context;
-	struct histogram_bucket bucket = {sqlite3_column_int64(st, 1), (uint64_t)sqlite3_column_int64(st, 2)};
+	struct histogram_bucket bucket = {query_delay(st, 1), (uint64_t)sqlite3_column_int64(st, 2)};
 
-	return call->fn.bucket(call->context, sqlite3_column_int64(st, 0), &bucket);
+	return call->fn.bucket(call->context, query_time(st, 0), &bucket);
 }
 
 int query_histogram(struct archive *archive, int64_t session_id, int64_t since_ns, int64_t until_ns,
@@ -116,8 +116,8 @@ static int loss_row(void *context, sqlite3_stmt *st)
 	struct query_loss loss = {
 		.first_seq = (uint32_t)sqlite3_column_int64(st, 0),
 		.last_seq = (uint32_t)sqlite3_column_int64(st, 1),
-		.begin_ns = sqlite3_column_int64(st, 2),
-		.end_ns = sqlite3_column_int64(st, 3),
+		.begin_ns = query_time(st, 2),
+		.end_ns = query_time(st, 3),
 	};
 
 	return call->fn.loss(call->context, &loss);

@@ -21,4 +21,12 @@ int query_of_session(struct archive *archive, const char *sql, int64_t session_i
 /* NULL for NULL. */
 const char *query_text(sqlite3_stmt *st, int column);
 
+/*
+ * A file can be damaged or forged: times from 1933 to 2116 and delays of which each
+ * difference fits, and bounds that are not negative; others become the nearest such.
+ */
+int64_t query_time(sqlite3_stmt *st, int column);
+int64_t query_delay(sqlite3_stmt *st, int column);
+int64_t query_bound(sqlite3_stmt *st, int column);
+
 #endif

@@ -3,6 +3,7 @@
 
 #include <sqlite3.h>
 #include <stdarg.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -27,8 +28,8 @@ struct store_fetch {
 	void (*ready)(void *context);
 	void *context;
 	enum step step;
-	bool cancelled; /* the job is all that still refers to this */
-	bool settled;   /* the session had ended when the fetch began */
+	_Atomic bool cancelled; /* the job is all that still refers to this */
+	bool settled;           /* the session had ended when the fetch began */
 	struct writer_flush flush;
 	struct owamp_job job;
 
@@ -172,18 +173,34 @@ static int read_head(struct store_fetch *fetch)
 	return error;
 }
 
-static int read_records(struct store_fetch *fetch)
+/* Nothing, if the session was removed: SQLite may have given its number to another one. */
+static int read_batch(struct store_fetch *fetch)
 {
 	struct store_reader *reader = fetch->reader;
 	uint32_t max = fetch->left < fetch->wire_size ? fetch->left : fetch->wire_size;
+	int64_t session_id;
+	int error = archive_session_find(reader->archive, fetch->sid, &session_id, NULL);
+
+	if (error == OWAMP_EDATA || (!error && session_id != fetch->walk.session_id))
+		return 0;
+	if (error)
+		return error;
+	return archive_packets_read(reader->archive, &fetch->walk, reader->records, max, &fetch->wire_count);
+}
+
+static int read_records(struct store_fetch *fetch)
+{
+	struct store_reader *reader = fetch->reader;
 	int error = open_archive(fetch);
 
 	fetch->wire_count = 0;
 	if (error)
 		return error;
-	error = archive_packets_read(reader->archive, &fetch->walk, reader->records, max, &fetch->wire_count);
+	(void)sqlite3_exec(archive_sqlite(reader->archive), "BEGIN", NULL, NULL, NULL);
+	error = read_batch(fetch);
 	if (error)
 		return trouble(fetch, error);
+	(void)sqlite3_exec(archive_sqlite(reader->archive), "COMMIT", NULL, NULL, NULL);
 	for (uint32_t i = 0; i < fetch->wire_count; i++)
 		owamp_record_encode(&reader->records[i], fetch->wire + (size_t)i * OWAMP_RECORD_SIZE);
 	fetch->left -= fetch->wire_count;
@@ -194,6 +211,9 @@ static void work(struct owamp_job *job)
 {
 	struct store_fetch *fetch = job->context;
 
+	/* Who asks and goes, again and again, must keep nobody waiting. */
+	if (fetch->cancelled)
+		return;
 	fetch->error = fetch->wire ? read_records(fetch) : read_head(fetch);
 }
 

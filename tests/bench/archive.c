@@ -16,6 +16,9 @@
 #define SESSIONS_MAX 10000
 #define ROUNDS_MAX   99
 
+#define RATE "rate.db"
+#define BIG  "archive.db"
+
 /* Leaves room for the files' names. */
 #define DIRECTORY_MAX (PATH_MAX - 64)
 
@@ -178,7 +181,7 @@ static bool measure_rate(const struct options *options, const char *directory, u
 	char path[PATH_MAX];
 	bool ok = sessions != NULL;
 
-	make_path(path, sizeof path, directory, "rate.db");
+	make_path(path, sizeof path, directory, RATE);
 	for (unsigned i = 0; i < count && ok; i++)
 		feed_session_init(&sessions[i], i, i, false, first_hour(), 100, UINT32_MAX);
 	if (ok)
@@ -265,7 +268,7 @@ static bool measure_queries(const struct options *options, const char *directory
 	char path[PATH_MAX];
 	bool ok;
 
-	make_path(path, sizeof path, directory, "archive.db");
+	make_path(path, sizeof path, directory, BIG);
 	if (!build(options, path, report, &parameters.to_ns))
 		return false;
 	report->file_octets = file_octets(path);
@@ -277,8 +280,6 @@ static bool measure_queries(const struct options *options, const char *directory
 	(void)owamp_sid_text(first.request.sid, parameters.sid);
 	ok = queries_load(&report->queries, options->document, path) &&
 	     queries_run(&report->queries, path, &parameters, options->rounds);
-	if (!options->keep)
-		remove_archive(path);
 	return ok;
 }
 
@@ -380,6 +381,22 @@ static bool run(const struct options *options, const char *directory)
 	return ok;
 }
 
+static void clean_up(const struct options *options, const char *directory)
+{
+	char path[PATH_MAX];
+
+	make_path(path, sizeof path, directory, RATE);
+	remove_archive(path);
+	make_path(path, sizeof path, directory, BIG);
+	if (options->keep) {
+		fprintf(stderr, "archive: kept: %s\n", path);
+		return;
+	}
+	remove_archive(path);
+	if (rmdir(directory))
+		fprintf(stderr, "archive: %s: %s\n", directory, strerror(errno));
+}
+
 int main(int argc, char **argv)
 {
 	struct options options = {
@@ -408,9 +425,6 @@ int main(int argc, char **argv)
 		return 1;
 	}
 	ok = run(&options, directory);
-	if (!options.keep && rmdir(directory))
-		fprintf(stderr, "archive: %s: %s\n", directory, strerror(errno));
-	else if (options.keep)
-		fprintf(stderr, "archive: kept in %s\n", directory);
+	clean_up(&options, directory);
 	return ok ? 0 : 1;
 }

@@ -295,7 +295,7 @@ void world_write(const struct world *world, const uint8_t *image, size_t size)
 	close(fd);
 }
 
-void world_reset(const struct world *world)
+static void remove_files(const struct world *world)
 {
 	static const char *const suffixes[] = {"", "-wal", "-shm", "-journal"};
 	char name[sizeof world->path + 10];
@@ -304,5 +304,16 @@ void world_reset(const struct world *world)
 		snprintf(name, sizeof name, "%s%s", world->path, suffixes[i]);
 		(void)unlink(name);
 	}
+}
+
+void world_reset(const struct world *world)
+{
+	remove_files(world);
 	world_write(world, world->image, world->size);
+}
+
+void world_remove(const struct world *world)
+{
+	remove_files(world);
+	(void)rmdir(world->dir);
 }

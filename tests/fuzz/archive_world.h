@@ -34,8 +34,11 @@ struct world {
 	size_t column_count;
 };
 
-/* Aborts on failure. What it holds, and its directory, stay until the process ends. */
+/* Aborts on failure. There is one until the process ends. */
 struct world *world_new(void);
+
+/* Its directory, with what is in it. */
+void world_remove(const struct world *world);
 
 /* The file is there again as it was made, and nothing beside it. */
 void world_reset(const struct world *world);

@@ -310,7 +310,7 @@ static void check_derived(struct reading *reading, int64_t session_id)
 
 static void sum_up(struct reading *reading, int64_t session_id)
 {
-	static const unsigned sizes[] = {1000, 1, 50, 100000};
+	static const unsigned sizes[] = {1000, 7, 50, 100000};
 	unsigned max = sizes[choose(reading, 4)];
 	struct summary_rebuild *rebuild;
 	int error = summary_rebuild_new(&rebuild, reading->archive, session_id), steps = 0;
@@ -415,28 +415,41 @@ static void write_all(struct reading *reading)
 	archive_close(reading->archive);
 }
 
+static struct world *world;
+
+static void clean_up(void)
+{
+	world_remove(world);
+}
+
+static void read_and_write(struct reading *reading, struct input *in)
+{
+	reading->sound = input_u8(in) % 2 == 1;
+	reading->choices = input_uint(in, 8);
+	world_reset(world);
+	if (reading->sound)
+		world_rewrite(world, in);
+	else
+		world_patch(world, in);
+	read_all(reading);
+	if (choose(reading, 2))
+		world_ask_owstats(world, choose(reading, 256));
+	write_all(reading);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *octets, size_t size)
 {
-	static struct world *world;
 	struct input in = {.octets = octets, .left = size};
 	struct reading reading = {0};
 	size_t memory;
 
-	if (!world)
+	if (!world) {
 		world = world_new();
-	memory = world_memory();
+		atexit(clean_up);
+	}
 	reading.world = world;
-	reading.sound = input_u8(&in) % 2 == 1;
-	reading.choices = input_uint(&in, 8);
-	world_reset(world);
-	if (reading.sound)
-		world_rewrite(world, &in);
-	else
-		world_patch(world, &in);
-	read_all(&reading);
-	if (choose(&reading, 2))
-		world_ask_owstats(world, choose(&reading, 256));
-	write_all(&reading);
+	memory = world_memory();
+	read_and_write(&reading, &in);
 	world_require(world_memory() == memory, "SQLite's memory is given back");
 	return 0;
 }

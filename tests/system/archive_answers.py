@@ -1,4 +1,4 @@
-"""What the views and the queries of docs/archive.md should say of the content of archive_model: from the records."""
+"""What the views and the queries of docs/archive.md should say of archive_model's content, from its records."""
 import collections
 import datetime
 
@@ -24,7 +24,9 @@ KEYS = {
 
 
 def text(ns, form):
-    return None if ns is None else datetime.datetime.fromtimestamp(ns // SECOND, datetime.timezone.utc).strftime(form)
+    if ns is None:
+        return None
+    return datetime.datetime.fromtimestamp(ns // SECOND, datetime.timezone.utc).strftime(form)
 
 
 def precise(ns):
@@ -49,6 +51,10 @@ def sorted_by(rows, *columns):
 
 def within(begin, time, end):
     return begin <= time < end
+
+
+def is_asked(row, asked):
+    return (row["sender"], row["receiver"]) == (asked.sender, asked.receiver)
 
 
 class Answers:
@@ -83,7 +89,8 @@ class Answers:
     def pair_minutes(self):
         rows = []
         for session in self.sessions:
-            late = collections.Counter(send_ns(record) // MINUTE * MINUTE for record in reordered(session.content))
+            late = collections.Counter(send_ns(record) // MINUTE * MINUTE
+                                       for record in reordered(session.content))
             for minute, records in grouped(session.content, MINUTE).items():
                 figures = Figures(records)
                 p50, p95 = figures.percentile(50), figures.percentile(95)
@@ -91,7 +98,8 @@ class Answers:
                     "sender": session.sender, "receiver": session.receiver, "session_id": session.id,
                     "minute_ns": minute, "minute": to_minute(minute), "sent": figures.sent,
                     "received": figures.received, "lost": figures.lost, "duplicates": figures.duplicates,
-                    "reordered": late[minute], "delay_min_ns": figures.min, "delay_p50_ns": p50, "delay_p95_ns": p95,
+                    "reordered": late[minute], "delay_min_ns": figures.min, "delay_p50_ns": p50,
+                    "delay_p95_ns": p95,
                     "delay_p99_ns": figures.percentile(99), "delay_p999_ns": figures.percentile(99.9),
                     "delay_max_ns": figures.max, "jitter_ns": p95 - p50 if figures.received else None,
                     "clock_error_ns": figures.clock_error, "synchronized": figures.synchronized})
@@ -150,7 +158,8 @@ class Answers:
     def latest_results(self):
         known = [[session for session in sessions if session.content or session.outcome != "running"]
                  for _, sessions in self.by_pair()]
-        return [self.totals(max(sessions, key=lambda session: (session.start, session.id))) for sessions in known]
+        return [self.totals(max(sessions, key=lambda session: (session.start, session.id)))
+                for sessions in known]
 
     def loss_episodes(self):
         rows = []
@@ -195,8 +204,8 @@ class Answers:
                     "unstamped": health["unstamped"], "discarded_time": health["discarded_time"],
                     "send_errors": health["send_errors"], "send_error_text": health["send_error_text"],
                     "send_lateness_mean_ns": health["send_lateness_mean_ns"],
-                    "send_lateness_max_ns": health["send_lateness_max_ns"], "records_lost": session.records_lost,
-                    "clock_steps": len(steps)})
+                    "send_lateness_max_ns": health["send_lateness_max_ns"],
+                    "records_lost": session.records_lost, "clock_steps": len(steps)})
         return rows
 
     @staticmethod
@@ -217,7 +226,8 @@ class Answers:
 def latest(known, _):
     return [{"sender": row["sender"], "receiver": row["receiver"], "start_time": row["start_time"],
              "outcome": row["outcome"], "sent": row["sent"], "loss_percent": row["loss_percent"],
-             "min_ms": ms(row["delay_min_ns"]), "p50_ms": ms(row["delay_p50_ns"]), "p99_ms": ms(row["delay_p99_ns"]),
+             "min_ms": ms(row["delay_min_ns"]), "p50_ms": ms(row["delay_p50_ns"]),
+             "p99_ms": ms(row["delay_p99_ns"]),
              "clock_error_ms": ms(row["clock_error_ns"])} for row in known.latest_results()]
 
 
@@ -237,22 +247,23 @@ def lossy_pairs(known, asked):
 
 def hours(known, asked):
     return [row for row in known.hourly_percentiles()
-            if (row["sender"], row["receiver"]) == (asked.sender, asked.receiver)
+            if is_asked(row, asked)
             and within(asked.begin, row["hour_ns"], asked.end)]
 
 
 def by_hour(known, asked):
-    return [{"hour": row["hour"], "packets": row["packets"], "lost": row["lost"], "min_ms": ms(row["delay_min_ns"]),
-             "p50_ms": ms(row["delay_p50_ns"]), "p99_ms": ms(row["delay_p99_ns"]),
-             "p999_ms": ms(row["delay_p999_ns"]), "max_ms": ms(row["delay_max_ns"])} for row in hours(known, asked)]
+    return [{"hour": row["hour"], "packets": row["packets"], "lost": row["lost"],
+             "min_ms": ms(row["delay_min_ns"]), "p50_ms": ms(row["delay_p50_ns"]),
+             "p99_ms": ms(row["delay_p99_ns"]), "p999_ms": ms(row["delay_p999_ns"]),
+             "max_ms": ms(row["delay_max_ns"])} for row in hours(known, asked)]
 
 
 def by_day(known, asked):
     rows = [row for row in known.daily_percentiles()
-            if (row["sender"], row["receiver"]) == (asked.sender, asked.receiver)]
+            if is_asked(row, asked)]
     return [{"day": row["day"], "sent": row["sent"], "loss_percent": percent(row["lost"], row["sent"]),
-             "p50_ms": ms(row["delay_p50_ns"]), "p95_ms": ms(row["delay_p95_ns"]), "p99_ms": ms(row["delay_p99_ns"])}
-            for row in reversed(rows)][:30]
+             "p50_ms": ms(row["delay_p50_ns"]), "p95_ms": ms(row["delay_p95_ns"]),
+             "p99_ms": ms(row["delay_p99_ns"])} for row in reversed(rows)][:30]
 
 
 def two_weeks(known, asked):
@@ -262,13 +273,13 @@ def two_weeks(known, asked):
         figures = Figures([record for record in records if within(begin, send_ns(record), begin + WEEK)])
         if figures.sent:
             rows.append({"week": name, "packets": figures.received or None,
-                         "loss_percent": percent(figures.lost, figures.sent), "p50_ms": ms(figures.percentile(50)),
-                         "p99_ms": ms(figures.percentile(99))})
+                         "loss_percent": percent(figures.lost, figures.sent),
+                         "p50_ms": ms(figures.percentile(50)), "p99_ms": ms(figures.percentile(99))})
     return rows
 
 
 def jitter(known, asked):
-    rows = [row for row in known.pair_minutes() if (row["sender"], row["receiver"]) == (asked.sender, asked.receiver)
+    rows = [row for row in known.pair_minutes() if is_asked(row, asked)
             and within(asked.begin, row["minute_ns"], asked.end)]
     return [{"minute": row["minute"], "received": row["received"], "jitter_ms": ms(row["jitter_ns"]),
              "spread_ms": ms(row["delay_max_ns"] - row["delay_min_ns"]) if row["received"] else None}
@@ -276,10 +287,11 @@ def jitter(known, asked):
 
 
 def busiest(known, asked):
-    rows = [row for row in known.loss_episodes() if (row["sender"], row["receiver"]) == (asked.sender, asked.receiver)
+    rows = [row for row in known.loss_episodes() if is_asked(row, asked)
             and within(asked.begin, row["begin_ns"], asked.end)]
     rows.sort(key=lambda row: (-row["packets"], row["begin_ns"]))
-    return [{"begin_time": row["begin_time"], "packets": row["packets"], "duration_ms": ms(row["duration_ns"]),
+    return [{"begin_time": row["begin_time"], "packets": row["packets"],
+             "duration_ms": ms(row["duration_ns"]),
              "session_id": row["session_id"], "first_seq": row["first_seq"]} for row in rows[:10]]
 
 
@@ -322,7 +334,7 @@ def clock(known, asked):
 
 def doubtful(known, asked):
     rows = [row for row in known.doubtful_sessions()
-            if (row["sender"], row["receiver"]) == (asked.sender, asked.receiver)
+            if is_asked(row, asked)
             and within(asked.begin, row["start_ns"], asked.end)]
     return [{"start_time": row["start_time"], "sid": row["sid"], "received": row["received"],
              "min_ms": ms(row["delay_min_ns"]), "clock_error_ms": ms(row["clock_error_ns"]),
@@ -332,13 +344,14 @@ def doubtful(known, asked):
 def incomplete(known, asked):
     rows = [row for row in known.pair_sessions()
             if row["outcome"] in ("broken", "invalid") and within(asked.begin, row["start_ns"], asked.end)]
-    return [{name: row[name] for name in ("start_time", "end_time", "sender", "receiver", "sid", "outcome", "reason",
-                                          "records")} for row in sorted_by(rows, "start_ns", "session_id")]
+    names = ("start_time", "end_time", "sender", "receiver", "sid", "outcome", "reason", "records")
+    return [{name: row[name] for name in names} for row in sorted_by(rows, "start_ns", "session_id")]
 
 
 def asymmetry(known, asked):
     there = {row["hour"]: row for row in hours(known, asked)}
-    back = {row["hour"]: row for row in hours(known, Asked(asked.receiver, asked.sender, asked.begin, asked.end))}
+    turned = Asked(asked.receiver, asked.sender, asked.begin, asked.end)
+    back = {row["hour"]: row for row in hours(known, turned)}
     rows = []
     for hour in sorted(there.keys() & back.keys()):
         one, other = there[hour]["delay_p50_ns"], back[hour]["delay_p50_ns"]
@@ -365,7 +378,8 @@ def routes(known, asked):
 
 
 def plot(known, asked):
-    rows = [{"send_time_ns": send_ns(record), "seq": record.seq, "delay_ns": delay_ns(record), "ttl": record.ttl}
+    rows = [{"send_time_ns": send_ns(record), "seq": record.seq, "delay_ns": delay_ns(record),
+             "ttl": record.ttl}
             for session in known.of_pair(asked) for record in session.content
             if within(asked.begin, send_ns(record), asked.end) and not record.duplicate]
     return sorted_by(rows, "send_time_ns")
@@ -376,7 +390,8 @@ def contents(known, _):
     for (sender, receiver), sessions in known.by_pair():
         times = [precise(session.start) for session in sessions]
         rows.append({"sender": sender, "receiver": receiver, "sessions": len(sessions),
-                     "with_packets": len(sessions), "packets": sum(session.columns["records"] for session in sessions),
+                     "with_packets": len(sessions),
+                     "packets": sum(session.columns["records"] for session in sessions),
                      "first_time": min(times), "last_time": max(times)})
     return sorted(rows, key=lambda row: (-row["packets"], row["sender"], row["receiver"]))
 

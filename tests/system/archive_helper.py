@@ -1,4 +1,4 @@
-"""What the tests of owampd's archive share: sessions whose packets are known, and what the file says of them."""
+"""What the tests of owampd's archive share: sessions whose packets are known, and what the file says."""
 import collections
 import ctypes
 import hashlib
@@ -40,7 +40,7 @@ def value(path, query, *values):
 
 
 def copy(path, folder):
-    """The file and its log as they are. Only while this process has no connection to it: its locks would go."""
+    """The file and its log as they are. Not while this process has it open: its locks would go."""
     target = os.path.join(folder, "copy")
     for suffix in ("", "-wal"):
         if os.path.exists(path + suffix):
@@ -67,7 +67,8 @@ def all_records(db):
     found = collections.defaultdict(list)
     for session_id, arrival, *row in db.execute(
             "SELECT session_id, arrival, seq, send_time_ns, delay_ns, duplicate, send_error_estimate,"
-            " receive_error_estimate, ttl, send_residue, receive_residue FROM packets ORDER BY session_id, arrival"):
+            " receive_error_estimate, ttl, send_residue, receive_residue"
+            " FROM packets ORDER BY session_id, arrival"):
         found[session_id].append((arrival, _record(row)))
     return found
 
@@ -79,8 +80,8 @@ def as_fetched(records):
 
 def fetched(answer):
     """And those of an answer to a fetch, to be compared with them."""
-    return [(record.seq, record.send_time, record.receive_time, record.send_error, record.receive_error, record.ttl)
-            for record in answer.records]
+    return [(record.seq, record.send_time, record.receive_time, record.send_error, record.receive_error,
+             record.ttl) for record in answer.records]
 
 
 def as_printed(records):
@@ -122,7 +123,7 @@ def _minute(records, late):
 
 
 def derived(records, skips=()):
-    """minutes, histograms and losses of a session's records by arrival; what is in a skip range was never sent."""
+    """minutes, histograms and losses of records by arrival; what is in a skip range was never sent."""
     records = [record for record in records if not any(first <= record.seq <= last for first, last in skips)]
     minutes, late, expected = collections.defaultdict(list), collections.Counter(), 0
     histograms, losses = collections.Counter(), []
@@ -139,16 +140,16 @@ def derived(records, skips=()):
             losses[-1] = (losses[-1][0], record.seq, losses[-1][2], _send_ns(record))
         else:
             losses.append((record.seq, record.seq, _send_ns(record), _send_ns(record)))
-    return ({minute: _minute(rows, late[minute]) for minute, rows in minutes.items()}, dict(histograms), losses)
+    return {minute: _minute(rows, late[minute]) for minute, rows in minutes.items()}, dict(histograms), losses
 
 
 def all_derived(db):
     """What the file has of it, of each session_id."""
     found = collections.defaultdict(lambda: ({}, {}, []))
     for session_id, minute, *row in db.execute(
-            "SELECT session_id, minute_ns, sent, received, lost, duplicates, reordered, delay_min_ns, delay_p50_ns,"
-            " delay_p95_ns, delay_p99_ns, delay_p999_ns, delay_max_ns, jitter_ns, send_error_ns, receive_error_ns,"
-            " synchronized FROM minutes"):
+            "SELECT session_id, minute_ns, sent, received, lost, duplicates, reordered, delay_min_ns,"
+            " delay_p50_ns, delay_p95_ns, delay_p99_ns, delay_p999_ns, delay_max_ns, jitter_ns, send_error_ns,"
+            " receive_error_ns, synchronized FROM minutes"):
         found[session_id][0][minute] = tuple(row)
     for session_id, hour, delay, packets in db.execute("SELECT * FROM histograms"):
         found[session_id][1][hour, delay] = packets
@@ -169,9 +170,10 @@ def damage(db):
 
 
 class Measurement:
-    """A session to the server; which packets were sent is known. Not all need be: seqs in omitted never are."""
+    """A session to the server; which packets were sent is known. Those in omitted never are."""
 
-    def __init__(self, space, address, packets, interval, timeout, user=None, secret=None, omitted=(), twice=()):
+    def __init__(self, space, address, packets, interval, timeout, user=None, secret=None, omitted=(),
+                 twice=()):
         self.control = owamp.Control(space, address)
         self.address = address
         self.packets, self.interval, self.timeout = packets, interval, timeout
@@ -179,7 +181,7 @@ class Measurement:
         self.sent = []      # (seq, NTP stamp) in order, further copies too
         self.next_seq = 0
         self.sid = None
-        self.started = False
+        self.started = None
         self.answer = None  # to a complete fetch
         mode = owamp.AUTHENTICATED if user else owamp.OPEN
         if self.control.set_up(mode, user, secret) != owamp.OK:
@@ -197,7 +199,7 @@ class Measurement:
         self.sid = sid
         self.target = (self.address, port)
         self.maker = owamp.PacketKeys(self.control.mode, sid, self.control.keys)
-        self.started = True
+        self.started = owamp.now()
         if self.control.start() != owamp.OK:
             raise AssertionError("Start-Sessions was refused")
         return self

@@ -1,7 +1,7 @@
-"""An archive whose content is known: records from a seed, and the rows that a writer makes of them, computed here.
+"""An archive of known content: records from a seed, and the rows that a writer makes of them, computed here.
 
-Nothing of it comes from the suite's programs but the SQL of storage/schema/. Times of records are 32.32 integers as
-on the wire; everything else follows from them.
+Nothing of it comes from the suite's programs but the SQL of storage/schema/. Times of records are 32.32
+integers as on the wire; everything else follows from them.
 """
 import collections
 import os
@@ -100,7 +100,8 @@ class Figures:
         self.synchronized = None
         self.clock_error = None
         if arrived:
-            self.synchronized = int(all(record.send_error & record.receive_error & 0x8000 for record in arrived))
+            self.synchronized = int(all(record.send_error & record.receive_error & 0x8000
+                                        for record in arrived))
             self.clock_error = min(self.send_error + self.receive_error, INT64_MAX)
 
     def percentile(self, percent):
@@ -144,9 +145,11 @@ class Session:
         self.content = content
         self.health = columns.pop("health", None)
         self.columns = {
-            "sid": "%032x" % (session_id * 0x123456789ABCDEF0123456789), "sender_port": 9000, "receiver_port": 9001,
+            "sid": "%032x" % (session_id * 0x123456789ABCDEF0123456789), "sender_port": 9000,
+            "receiver_port": 9001,
             "ip_version": 4, "direction": "received", "server": "receiver", "mode": "unauthenticated",
-            "peer": self.sender, "packets": len({record.seq for record in content}), "padding_octets": 0, "type_p": 0,
+            "peer": self.sender, "packets": len({record.seq for record in content}), "padding_octets": 0,
+            "type_p": 0,
             "timeout_ntp": 2 << 32, "start_ns": start, "start_residue": 0, "created_ns": start - SECOND,
             "end_ns": start + HOUR, "outcome": "finished", "reason": None, "records": len(content),
             "records_lost": 0, "packets_kept": 1, "summaries_due": 0, "removal_due": 0, "program": "owampd",
@@ -156,22 +159,27 @@ class Session:
         return self.columns[name]
 
 
+def at(values, seq, count):
+    """A value, or of a list the one whose turn it is."""
+    return values[seq * len(values) // count] if isinstance(values, list) else values
+
+
 def make_records(rng, start, count, interval, base, spread, loss=0.01, estimates=(FINE, FAIR), ttl=250):
-    """Records in the order of arrival; ttl can be a list, of which each packet in turn has one."""
+    """Records in the order of arrival. base, estimates and ttl can be lists: values that take turns."""
     events, missing = [], 0
     for seq in range(count):
-        send = to_ntp(start + seq * interval) + rng.randrange(-2000, 2000)
-        hops = ttl[seq * len(ttl) // count] if isinstance(ttl, list) else ttl
+        send = to_ntp(start + seq * interval) + rng.randrange(4000)
+        hops, errors = at(ttl, seq, count), at(estimates, seq, count)
         missing = missing - 1 if missing > 1 else rng.choice((1, 1, 1, 2, 7)) * (rng.random() < loss)
         if missing:
-            events.append((send + (2 << 32), Record(seq, send, None, 0, 1, estimates[1], 255)))
+            events.append((send + (2 << 32), Record(seq, send, None, 0, 1, errors[1], 255)))
             continue
-        delay = base + int(rng.lognormvariate(0, 1.3) * spread)
+        delay = at(base, seq, count) + int(rng.lognormvariate(0, 1.3) * spread)
         receive = send + rounded(delay << 32, SECOND) + rng.randrange(-3, 4)
-        events.append((receive, Record(seq, send, receive, 0, *estimates, hops)))
+        events.append((receive, Record(seq, send, receive, 0, *errors, hops)))
         if rng.random() < 0.01:
             later = receive + rng.randrange(1 << 32)
-            events.append((later, Record(seq, send, later, 1, *estimates, hops)))
+            events.append((later, Record(seq, send, later, 1, *errors, hops)))
     return [record for _, record in sorted(events, key=lambda event: event[0])]
 
 
@@ -187,7 +195,8 @@ def make_sessions(seed):
 
     there, back = (PARIS, TOKYO), (TOKYO, PARIS)
     to_lima, from_lima = (PARIS, LIMA), (LIMA, PARIS)
-    healthy = {"health": {"socket_drops": 0, "unstamped": 0, "strangers": 0, "discarded_time": 0}}
+    nothing = {"socket_drops": 0, "unstamped": 0, "strangers": 0, "discarded_time": 0}
+    healthy = {"health": nothing}
     # Two weeks, the second one slower. Every third session goes on into the next hour, two run at a time.
     for hours in range(14 * 24 - 7, 0, -9):
         start = NOW - hours * HOUR + (1800 * SECOND if hours % 3 == 0 else 0)
@@ -196,35 +205,46 @@ def make_sessions(seed):
         add(there, start + 7123456789, 300, 11 * SECOND, base + 3000000, 2500000, loss=0.003)
         if hours % 2:
             add(back, start, 500, 7 * SECOND, base - 2000000, 900000, ttl=[55, 54, 55], columns=healthy)
+    # Two that start at a time: the second is the latest. Another sender to the same receiver.
+    add(back, NOW - 5 * HOUR, 50, 7 * SECOND, 13000000, 90000,
+        columns={"health": {**nothing, "socket_drops": 2}})
+    add(from_lima, NOW - 23 * HOUR, 300, 7 * SECOND, 170000000, 200000)
     # An hour in which nothing arrived.
     add(there, NOW - 5 * HOUR, 60, 60 * SECOND, 1, 1, loss=2, columns={"reason": "the link was down"})
-    # Trouble of each kind; packets that overtake one another.
-    add(there, NOW - 4 * HOUR, 400, 9 * SECOND, 15000000, 100000, ttl=[250, 249, 250, 251],
-        columns={"health": {"socket_drops": 12, "unstamped": 0, "discarded_time": 0}})
+    # Trouble of each kind; routes that change; packets that overtake one another.
+    add(there, NOW - 4 * HOUR, 400, 9 * SECOND, 15000000, 100000, ttl=[250, 249, 250, 251], columns=healthy)
     add(there, NOW - 4 * HOUR + 1234567, 2000, 2000000, 15000000, 2000000,
-        columns={"health": {"socket_drops": 0, "unstamped": 3, "discarded_time": 0}, "end_ns": NOW - 4 * HOUR + 5678901})
-    add(there, NOW - 3 * HOUR + 345678901, 200, 9 * SECOND, 15000000, 100000,
-        columns={"health": {"socket_drops": 0, "unstamped": 0, "discarded_time": 4}})
+        columns={"health": {**nothing, "unstamped": 3}, "end_ns": NOW - 4 * HOUR + 5678901})
     add(there, NOW - 3 * HOUR, 200, 9 * SECOND, 15000000, 100000,
-        columns={"outcome": "broken", "reason": "the control connection broke", "records_lost": 5})
-    # The latest of which something is known; then one without a result yet, which is none.
+        columns={"outcome": "broken", "reason": "the control connection broke", "records_lost": 1})
+    # Half removed, and worse than all others.
+    add(there, NOW - 3 * HOUR + 1, 900, 4 * SECOND, 500000000, 100000, loss=0.2, estimates=(POOR, POOR),
+        columns={"health": {**nothing, "socket_drops": 99}, "removal_due": 1})
+    add(there, NOW - 3 * HOUR + 345678901, 200, 9 * SECOND, 15000000, 100000,
+        columns={"health": {**nothing, "discarded_time": 4}})
+    # The latest of which something is known; then those that are no results: nothing yet, and half removed.
     add(there, NOW - 2 * HOUR, 100, 9 * SECOND, 15000000, 100000,
         columns={"outcome": "running", "end_ns": None, "records": 0})
     add(there, NOW - HOUR, 0, SECOND, 1, 1,
         columns={"outcome": "running", "end_ns": None, "summaries_due": 1, "packets": 50})
     add(there, NOW - HOUR // 2, 60, 9 * SECOND, 15000000, 100000, columns={"removal_due": 1})
-    # Clocks that do not agree, do not know, or say nothing.
-    sender = {"direction": "sent", "server": "receiver", "identity": "joe", "mode": "encrypted", "ip_version": 6}
+    # Clocks that do not agree, do not know, or say nothing; one session over midnight, at first slower.
+    sender = {"direction": "sent", "server": "receiver", "identity": "joe", "mode": "encrypted",
+              "ip_version": 6}
     add(to_lima, NOW - 30 * HOUR, 300, 10 * SECOND, -900000, 200000,
         columns={**sender, "health": {"send_errors": 0, "send_lateness_mean_ns": 1000001,
                                       "send_lateness_max_ns": 5000000}})
     add(to_lima, NOW - 25 * HOUR - 1, 300, 10 * SECOND, 80000000, 200000, estimates=(FINE, FAIR & 0x7FFF),
         columns={**sender, "health": {"send_errors": 1, "send_error_text": "No buffer space available"}})
-    add(to_lima, NOW - 20 * HOUR, 300, 10 * SECOND, 80000000, 200000, estimates=(POOR, FINE),
+    add(to_lima, NOW - 24 * HOUR - 1500 * SECOND, 300, 10 * SECOND, [150000000, 30000000], 200000,
+        columns=sender)
+    add(to_lima, NOW - 20 * HOUR, 300, 10 * SECOND, 80000000, 200000, estimates=(HUGE, HUGE),
         columns={**sender, "health": {"send_errors": 0, "send_lateness_mean_ns": 1000000,
                                       "send_lateness_max_ns": 100000000}})
-    add(to_lima, NOW - 10 * HOUR, 300, 10 * SECOND, 80000000, 200000, estimates=(HUGE, HUGE),
-        columns={**sender, "health": {"send_errors": 0, "send_lateness_mean_ns": 9, "send_lateness_max_ns": 100000001}})
+    add(to_lima, NOW - 10 * HOUR + 987654321, 300, 10 * SECOND, 80000000, 20000000,
+        estimates=[(FINE, POOR), (POOR, FINE), (FAIR, FAIR)],
+        columns={**sender, "health": {"send_errors": 0, "send_lateness_mean_ns": 9,
+                                      "send_lateness_max_ns": 100000001}})
     add(from_lima, NOW - 9 * HOUR, 300, 10 * SECOND, 70000000, 200000, columns=healthy)
     add(from_lima, NOW - 8 * HOUR, 0, SECOND, 1, 1,
         columns={"outcome": "invalid", "reason": "a packet came that was never sent", "packets": 10})
@@ -245,7 +265,9 @@ def make_clock():
             synchronized, bound = 1, 30000
         rows.append((time, "owampd", source, synchronized, bound + minute % 7, step))
         if minute % 10 == 0:
-            rows.append((time + SECOND, "owping", "kernel", 1, 7000, 1 if minute == 8 * 60 else 0))
+            rows.append((time + 1234567890, "owping", "kernel", 1, 7000, 1 if minute == 8 * 60 else 0))
+    # A first row that knows of a step all the same.
+    rows.append((NOW - 2 * HOUR, "owfetch", "kernel", 1, 5000, 777))
     return rows
 
 
@@ -262,8 +284,8 @@ def store_packets(db, session):
             receive_residue = record.receive - record.send - rounded(delay << 32, SECOND)
         insert(db, "packets", session_id=session.id, arrival=2 * arrival, seq=record.seq, send_time_ns=send,
                delay_ns=delay, duplicate=record.duplicate, send_error_estimate=record.send_error,
-               receive_error_estimate=record.receive_error, ttl=record.ttl, send_residue=record.send - to_ntp(send),
-               receive_residue=receive_residue)
+               receive_error_estimate=record.receive_error, ttl=record.ttl,
+               send_residue=record.send - to_ntp(send), receive_residue=receive_residue)
 
 
 def store_summaries(db, session):
@@ -271,8 +293,9 @@ def store_summaries(db, session):
     for minute, records in grouped(session.content, MINUTE).items():
         figures = Figures(records)
         p50, p95 = figures.percentile(50), figures.percentile(95)
-        insert(db, "minutes", session_id=session.id, minute_ns=minute, sent=figures.sent, received=figures.received,
-               lost=figures.lost, duplicates=figures.duplicates, reordered=late[minute], delay_min_ns=figures.min,
+        insert(db, "minutes", session_id=session.id, minute_ns=minute, sent=figures.sent,
+               received=figures.received, lost=figures.lost, duplicates=figures.duplicates,
+               reordered=late[minute], delay_min_ns=figures.min,
                delay_p50_ns=p50, delay_p95_ns=p95, delay_p99_ns=figures.percentile(99),
                delay_p999_ns=figures.percentile(99.9), delay_max_ns=figures.max,
                jitter_ns=p95 - p50 if figures.received else None, send_error_ns=figures.send_error,
@@ -281,8 +304,8 @@ def store_summaries(db, session):
         for delay, packets in collections.Counter(bucket(delay_ns(record)) for record in records).items():
             insert(db, "histograms", session_id=session.id, hour_ns=hour, delay_ns=delay, packets=packets)
     for first, last in runs(session.content):
-        insert(db, "losses", session_id=session.id, first_seq=first.seq, last_seq=last.seq, begin_ns=send_ns(first),
-               end_ns=send_ns(last))
+        insert(db, "losses", session_id=session.id, first_seq=first.seq, last_seq=last.seq,
+               begin_ns=send_ns(first), end_ns=send_ns(last))
 
 
 def create(path):
@@ -316,7 +339,8 @@ def build(path, seed):
     db, sessions = create(path), make_sessions(seed)
     store(db, sessions)
     db.execute("BEGIN")
+    columns = ("time_ns", "program", "source", "synchronized", "bound_ns", "step_ns")
     for row in make_clock():
-        insert(db, "clock", **dict(zip(("time_ns", "program", "source", "synchronized", "bound_ns", "step_ns"), row)))
+        insert(db, "clock", **dict(zip(columns, row)))
     db.execute("COMMIT")
     return db, sessions

@@ -1,12 +1,11 @@
-"""owampd killed at random moments, again and again, on one archive: nothing that a client was told of is lost.
+"""owampd killed at random moments, again and again, on one archive: nothing a client was told of is lost.
 
 OWAMP_KILL_ROUNDS says how often (200), OWAMP_KILL_SEED makes the moments those of another run.
 """
-import collections
 import json
 import os
 import random
-import shutil
+import sqlite3
 import statistics
 import sys
 import tempfile
@@ -17,58 +16,21 @@ import archive_helper
 import harness
 import netns
 import owamp
+from archive_ledger import CAROL, KEEP, SECOND, Checker, Entry, Round
 
 ROUNDS = int(os.environ.get("OWAMP_KILL_ROUNDS", "200"))
 SEED = int(os.environ.get("OWAMP_KILL_SEED", str(time.time_ns() % 10**9)))
 
-ALICE, BOB, CAROL = harness.ALICE, harness.BOB, "carol"
+ALICE, BOB = harness.ALICE, harness.BOB
 KEYS = {**harness.KEYS, CAROL: b"of owping"}
-LIMITS = """limit root with bandwidth=0, disk=0, test_sessions=0, max_packet_rate=0, max_timeout=0, max_duration=0
+LIMITS = """limit root with bandwidth=0, disk=0, test_sessions=0, max_packet_rate=0, \\
+ max_timeout=0, max_duration=0
 limit deleting with parent=root, delete_on_fetch=on
 assign default root
 assign user alice root
 assign user bob deleting
 assign user carol root
 """
-
-SECOND = 10**9
-# Old packets go while all this happens; no fetch takes that long.
-KEEP = 8
-CONF = "keep = %ds\n" % KEEP
-
-# A transaction is due each second. The rest is for the machine.
-TAIL_MAX = 3.0
-
-ENDED = "owampd ended while the session was running"
-
-
-class Entry:
-    """What is known of one session."""
-
-    def __init__(self, sid, measurement, deleting=False):
-        self.sid = sid
-        self.measurement = measurement  # None: owping's
-        self.deleting = deleting    # the server removes it once it was fetched
-        self.fetched = None         # the records of a complete fetch
-        self.stored = None          # as of the first look after its server's end
-        self.finished = False       # as of then
-
-    def has_all(self):
-        """What is stored is what was fetched."""
-        if self.measurement:
-            return archive_helper.as_fetched(self.stored) == self.fetched
-        return archive_helper.as_printed(self.stored) == self.fetched
-
-
-class Round:
-    def __init__(self, number):
-        self.number = number
-        # Nobody hurries the writer; and sessions grow older than a transaction.
-        self.quiet = number % 20 == 10
-        self.entries = []
-        self.begin_ns = self.kill_ns = 0
-        self.ready = False
-        self.copy = None
 
 
 class Load:
@@ -144,9 +106,10 @@ class Load:
             measurement.close()
 
     def late(self):
-        """Begins in the past, so that it is over at once: a large transaction, summed up at once over minutes."""
+        """Begins in the past and is over at once: a large transaction, and a minute that is summed up."""
         packets = 12000
-        measurement = self.session(ahead=-59, packets=packets, interval=0.0045, timeout=0.1, omitted=range(packets))
+        measurement = self.session(ahead=-59, packets=packets, interval=0.0045, timeout=0.1,
+                                   omitted=range(packets))
         if measurement:
             measurement.send_all(self.over.is_set)
             self.over.wait(harness.PATIENCE)
@@ -178,7 +141,8 @@ class Load:
         except self.GONE:
             return
         if answer.accept != owamp.OK or not answer.finished:
-            raise AssertionError("fetch of %s: Accept %d, Finished %d" % (entry.sid, answer.accept, answer.finished))
+            raise AssertionError("fetch of %s: Accept %d, Finished %d" % (
+                entry.sid, answer.accept, answer.finished))
         entry.fetched = archive_helper.fetched(answer)
 
     def finishing(self):
@@ -186,7 +150,7 @@ class Load:
             self.finish(measurement)
 
     def early(self):
-        """Stopped before all is sent; what was left out was never to be sent, even if it was taken for lost."""
+        """Stopped before all is sent; what was left out does not count, even if it was taken for lost."""
         rng = random.Random("wait %s" % self.seed)
         for measurement in self.whole("early"):
             measurement.packets -= 2
@@ -227,8 +191,9 @@ class Load:
         while not self.over.is_set():
             with tempfile.TemporaryFile() as output:
                 client = harness.Process(self.test.net.client, [
-                    harness.program("owping"), "--json", "--records", "-t", "-c", "20", "-i", "0.001f", "-L", "0.1",
-                    "-z", "0.01", "-E", "0.01", "-u", CAROL, "-k", self.test.keys, self.test.net.v4], stdout=output)
+                    harness.program("owping"), "--json", "--records", "-t", "-c", "20", "-i", "0.001f",
+                    "-L", "0.1", "-z", "0.01", "-E", "0.01", "-u", CAROL, "-k", self.test.keys,
+                    self.test.net.v4], stdout=output)
                 if client.wait() != 0:
                     client.kill()
                     if not self.over.wait(harness.PATIENCE):
@@ -247,174 +212,12 @@ class Load:
             try:
                 archive_helper.ask(self.test.path, "SELECT outcome, count(*) FROM sessions JOIN packets"
                                    " USING (session_id) GROUP BY 1")
-            except archive_helper.sqlite3.OperationalError as error:
+            except sqlite3.OperationalError as error:
                 # Not there yet, or for an instant in recovery.
                 if "unable to open" not in str(error) and "no such table" not in str(error) \
                         and "locked" not in str(error):
                     raise
             time.sleep(0.03)
-
-
-class Checker:
-    """Looks at the copies made after each kill, in the background, and knows what each session must be."""
-
-    def __init__(self):
-        self.entries = []       # of all rounds looked at
-        self.tails = []         # seconds of a running session that are missing
-        self.problems = []
-        self.outcomes = {"finished": 0, "broken": 0, "absent": 0, "removed": 0, "pruned": 0, "owping": 0}
-
-    def look(self, this):
-        self.look_at(this.copy, this)
-        shutil.rmtree(os.path.dirname(this.copy))
-
-    def look_at(self, path, this):
-        db = archive_helper.connect(path)
-        try:
-            damage = archive_helper.damage(db) if db.execute("PRAGMA user_version").fetchone()[0] else None
-            if damage:
-                self.problem(this, damage)
-                return
-            if not db.execute("SELECT count(*) FROM sqlite_schema").fetchone()[0]:
-                self.none(this)
-                return
-            self.sessions(db, this)
-        except archive_helper.sqlite3.DatabaseError as error:
-            self.problem(this, "the archive cannot be read: %s" % error)
-        finally:
-            db.close()
-
-    def none(self, this):
-        """Killed before there was a schema."""
-        if self.entries or any(entry.fetched is not None for entry in this.entries):
-            self.problem(this, "the archive is empty")
-
-    def problem(self, this, text):
-        self.problems.append("round %d: %s" % (this.number, text))
-
-    def sessions(self, db, this):
-        rows = {row["sid"]: row for row in self.dicts(db, "SELECT * FROM sessions")}
-        packets = archive_helper.all_records(db)
-        for entry in self.entries:
-            self.settled(this, entry, rows.get(entry.sid), packets)
-        for entry in this.entries:
-            self.fresh(this, entry, rows.get(entry.sid), packets)
-        self.entries += this.entries
-        known = {entry.sid for entry in self.entries}
-        for row in rows.values():
-            # owping does not say what it was doing when it failed.
-            if row["sid"] not in known and row["identity"] != CAROL:
-                self.problem(this, "nobody asked for session %s" % row["sid"])
-
-    @staticmethod
-    def dicts(db, query):
-        cursor = db.execute(query)
-        names = [column[0] for column in cursor.description]
-        return [dict(zip(names, row)) for row in cursor]
-
-    def records(self, this, row, packets):
-        found = packets.get(row["session_id"], [])
-        if row["packets_kept"] and [arrival for arrival, _ in found] != list(range(len(found))):
-            # What Stop-Sessions cuts off may leave a gap.
-            if row["outcome"] == "running":
-                self.problem(this, "session %s: arrivals have gaps" % row["sid"])
-        return [record for _, record in found]
-
-    def fresh(self, this, entry, row, packets):
-        """A session of the server that was just killed."""
-        if not row or row["removal_due"]:
-            if entry.fetched is not None and not entry.deleting:
-                self.problem(this, "session %s was fetched and is lost" % entry.sid)
-            self.outcomes["removed" if entry.fetched is not None else "absent"] += 1
-            if entry.fetched is None and not entry.deleting:
-                self.tail(this, entry, [])
-            return
-        entry.stored = self.records(this, row, packets)
-        entry.finished = row["outcome"] == "finished"
-        if entry.fetched is not None:
-            if row["outcome"] != "finished" or row["reason"] or not entry.has_all():
-                self.problem(this, "session %s: %s with %d records, but %d were fetched"
-                             % (entry.sid, row["outcome"], len(entry.stored), len(entry.fetched)))
-            return
-        if row["outcome"] not in ("running", "finished"):
-            self.problem(this, "session %s is %s: %s" % (entry.sid, row["outcome"], row["reason"]))
-        self.prefix(this, entry)
-        if row["outcome"] == "running":
-            self.tail(this, entry, entry.stored)
-
-    def prefix(self, this, entry):
-        """What arrived is what was sent first, in its order; only what was never sent is lost."""
-        sent = entry.measurement.sent
-        arrived = [(record.seq, record.send) for record in entry.stored if record.receive]
-        if arrived != sent[:len(arrived)]:
-            self.problem(this, "session %s: what arrived is not the first that was sent" % entry.sid)
-        first = [seq for seq, _ in sent]
-        if set(first) & {record.seq for record in entry.stored if not record.receive}:
-            self.problem(this, "session %s: packets that were sent are lost" % entry.sid)
-        seen = set()
-        for record in entry.stored:
-            if record.duplicate != (record.seq in seen):
-                self.problem(this, "session %s: packet %d as duplicate or not" % (entry.sid, record.seq))
-            seen.add(record.seq)
-
-    def tail(self, this, entry, stored):
-        """How far back what is missing reaches."""
-        arrived = sum(record.receive != 0 for record in stored)
-        missing = [stamp for _, stamp in entry.measurement.sent[arrived:]]
-        lost = {record.seq for record in stored if not record.receive}
-        missing += [entry.measurement.due(seq) + owamp.interval(entry.measurement.timeout)
-                    for seq in range(entry.measurement.next_seq)
-                    if seq in entry.measurement.omitted and seq not in lost]
-        tail = max([0, *[(owamp.ntp(this.kill_ns) - at) / owamp.SECOND for at in missing]])
-        self.tails.append(tail)
-        if tail > TAIL_MAX:
-            self.problem(this, "session %s: the last %.1f s are missing" % (entry.sid, tail))
-
-    def settled(self, this, entry, row, packets):
-        """A session of an earlier server."""
-        if not row or row["removal_due"]:
-            if entry.stored is not None and not (entry.deleting and entry.finished):
-                self.problem(this, "session %s is gone" % entry.sid)
-            entry.stored = None
-            return
-        if entry.stored is None:
-            self.problem(this, "session %s has come back" % entry.sid)
-            return
-        wanted = ("finished", None) if entry.finished else ("broken", ENDED)
-        if (row["outcome"], row["reason"]) != wanted and (this.ready or row["outcome"] != "running"):
-            self.problem(this, "session %s: outcome %s, reason %s" % (entry.sid, row["outcome"], row["reason"]))
-        elif row["outcome"] != "running":
-            self.ended(this, entry, row, self.records(this, row, packets))
-
-    def ended(self, this, entry, row, records):
-        if row["records"] != len(entry.stored) or row["records_lost"] or row["end_ns"] is None:
-            self.problem(this, "session %s: %d records, %d lost, end %s; but there were %d" % (
-                entry.sid, row["records"], row["records_lost"], row["end_ns"], len(entry.stored)))
-        if row["packets_kept"] and records != entry.stored:
-            self.problem(this, "session %s: its records have changed" % entry.sid)
-        if not row["packets_kept"] and row["end_ns"] + KEEP * SECOND > this.kill_ns:
-            self.problem(this, "session %s was pruned too early" % entry.sid)
-    def final(self, path, this):
-        """All is summed up, also what was pruned."""
-        self.look_at(path, this)
-        db = archive_helper.connect(path)
-        rows = {row["sid"]: row for row in self.dicts(db, "SELECT * FROM sessions")}
-        found = archive_helper.all_derived(db)
-        skips = collections.defaultdict(list)
-        for session_id, first, last in db.execute("SELECT session_id, first_seq, last_seq FROM skip_ranges"):
-            skips[session_id].append((first, last))
-        db.close()
-        for entry in self.entries:
-            row = rows.get(entry.sid)
-            if entry.stored is None or not row:
-                continue
-            self.outcomes[row["outcome"]] += 1
-            self.outcomes["pruned"] += not row["packets_kept"]
-            self.outcomes["owping"] += not entry.measurement
-            wanted = archive_helper.derived(entry.stored, skips[row["session_id"]])
-            if found[row["session_id"]] != wanted:
-                self.problem(this, "session %s (%s): its summaries are %s, but of its records they are %s" % (
-                    entry.sid, row["outcome"], found[row["session_id"]], wanted))
 
 
 class Kill(harness.SystemTest):
@@ -429,7 +232,7 @@ class Kill(harness.SystemTest):
     def serve(self):
         """Not waited for: it may be killed while it starts."""
         server = harness.Process(self.net.server, [
-            harness.program("owampd"), "--foreground", "--config", self.conf, "--archive", self.path], "owampd")
+            harness.program("owampd"), "--foreground", "--config", self.conf, "--archive", self.path])
         self.processes[:] = [*self.processes[-2:], server]
         return server
 
@@ -441,7 +244,8 @@ class Kill(harness.SystemTest):
             file.write(LIMITS)
         harness.write_keys(self.keys, KEYS)
         with open(self.conf, "w", encoding="ascii") as file:
-            file.write('%slimits = "%s"\nkeys = "%s"\npbkdf2_count = 1024\n' % (CONF, limits, self.keys))
+            file.write('keep = %ds\nlimits = "%s"\nkeys = "%s"\npbkdf2_count = 1024\n' % (
+                KEEP, limits, self.keys))
 
     def moment(self, this):
         """Seconds after the start."""
@@ -501,8 +305,9 @@ class Kill(harness.SystemTest):
         self.assertFalse(os.path.exists(self.path + "-wal"), "the last one leaves no log behind")
         checker.final(self.path, this)
         tails = sorted(checker.tails)
-        print("sessions: %s; fetched again: %d; missing of running ones: at most %.2f s, median %.2f s (%d)" % (
-            checker.outcomes, self.fetched_again, tails[-1], statistics.median(tails), len(tails)), file=sys.stderr)
+        print("sessions: %s; fetched again: %d" % (checker.outcomes, self.fetched_again), file=sys.stderr)
+        print("missing of %d running ones: at most %.2f s, median %.2f s" % (
+            len(tails), tails[-1], statistics.median(tails)), file=sys.stderr)
         self.assertEqual(checker.problems, [])
         # That the load was one.
         for outcome in ("finished", "broken", "removed"):

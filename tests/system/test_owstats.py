@@ -1,7 +1,7 @@
 """owstats list, show, summary, histogram and timeline: what they say, against archives whose content is known."""
 import collections
-import unittest
 import sys
+import unittest
 
 import archive_model as model
 import owstats_helper as helper
@@ -25,7 +25,8 @@ def expected_session(session):
         "lost_percent": 100 * figures.lost / figures.sent if figures.sent else None,
         "skipped": 0, "duplicates": figures.duplicates, "reordered": len(model.reordered(session.content)),
         "unknown": session.packets if session.outcome == "finished" and not session.content else 0,
-        "delay_min_ns": figures.min, "delay_median_ns": figures.percentile(50), "delay_p95_ns": figures.percentile(95),
+        "delay_min_ns": figures.min, "delay_median_ns": figures.percentile(50),
+        "delay_p95_ns": figures.percentile(95),
         "delay_max_ns": figures.max, "clock_error_ns": figures.clock_error,
         "synchronized": bool(figures.synchronized) if known else None,
         "doubtful": known and figures.clock_error > figures.min, "percentiles_from": "packets"}
@@ -50,7 +51,8 @@ class Model(helper.OwstatsTest):
         return self.archive_of(self.sessions)
 
     def pair(self, sender, receiver):
-        return [session for session in visible(self.sessions) if (session.sender, session.receiver) == (sender, receiver)]
+        return [session for session in visible(self.sessions)
+                if (session.sender, session.receiver) == (sender, receiver)]
 
     def check_sessions(self, found, expected):
         self.assertEqual([row["sid"] for row in found], [session.sid for session in expected])
@@ -112,8 +114,9 @@ class List(Model):
             self.assertEqual(fields[6:8], [str(figures.lost), str(figures.duplicates)])
             self.assertTrue(fields[12].endswith(mark) and fields[12].rstrip("!?") + mark == fields[12], line)
             self.assertEqual(fields[13], session.sid)
-        self.assertEqual(lines[5:], ["delays and err in ns", "! the clocks' error bound exceeds the smallest delay; "
-                                     "? a clock was not synchronized"])
+        self.assertEqual(lines[1 + len(self.pair(PARIS, LIMA)):], [
+            "delays and err in ns",
+            "! the clocks' error bound exceeds the smallest delay; ? a clock was not synchronized"])
 
     def test_csv(self):
         rows = self.rows(self.archive, "list")
@@ -149,7 +152,8 @@ class Show(Model):
 
     def some(self):
         """One of each kind."""
-        return [self.pair(PARIS, TOKYO)[0], self.pair(PARIS, TOKYO)[-2], *self.pair(PARIS, LIMA), *self.pair(LIMA, PARIS)]
+        there = self.pair(PARIS, TOKYO)
+        return [there[0], there[-2], *self.pair(PARIS, LIMA), *self.pair(LIMA, PARIS)]
 
     def test_statistics(self):
         for session in self.some():
@@ -173,11 +177,13 @@ class Show(Model):
         self.assertLessEqual(abs(found["ipdv_mean_ns"] - sum(steps) / len(steps)), 0.5)
 
     def test_losses_minutes_health(self):
-        session = next(session for session in self.pair(PARIS, TOKYO) if session.health and session.health["unstamped"])
+        session = next(session for session in self.pair(PARIS, TOKYO)
+                       if session.health and session.health["unstamped"])
         found = self.session(session.sid, "--minutes")
         self.assertEqual(found["loss_episodes"], [
             {"begin_ns": model.send_ns(first), "end_ns": model.send_ns(last), "first_seq": first.seq,
-             "last_seq": last.seq, "packets": last.seq - first.seq + 1} for first, last in model.runs(session.content)])
+             "last_seq": last.seq, "packets": last.seq - first.seq + 1}
+            for first, last in model.runs(session.content)])
         self.assertEqual(found["health"], session.health)
         minutes = model.grouped(session.content, MINUTE)
         self.assertEqual([minute["minute_ns"] for minute in found["minutes"]], list(minutes))
@@ -194,7 +200,7 @@ class Show(Model):
         self.assertIn("exact, from the packets", text)
 
     def test_prefix(self):
-        session = visible(self.sessions)[-1]
+        session = next(session for session in visible(self.sessions) if "a" in session.sid[:9])
         others = [other.sid for other in visible(self.sessions) if other.sid != session.sid]
         length = next(n for n in range(4, 33) if not any(sid.startswith(session.sid[:n]) for sid in others))
         for digits in (session.sid[:length], session.sid[:length].upper(), session.sid):
@@ -227,76 +233,6 @@ class Show(Model):
         self.assertIn("~ from histograms", text)
         self.assertIn("note: the packets are pruned", text)
         self.assertIn("~ from histograms, within 1 %", self.text(archive, "list", "--limit", 0))
-
-
-class Counting(helper.OwstatsTest):
-    """Skip ranges, early ends, sessions under way: made by hand."""
-
-    def records(self, seqs, lost=(), delay=5000000):
-        return [model.Record(seq, model.to_ntp(NOW + seq * SECOND),
-                             None if seq in lost else model.to_ntp(NOW + seq * SECOND) + (delay * (seq + 1) << 32) // SECOND,
-                             0, model.FINE, model.FAIR, 255) for seq in seqs]
-
-    def show(self, content, *statements, **columns):
-        session = model.Session(1, (PARIS, TOKYO), NOW, content, **columns)
-        archive = self.archive_of([session])
-        self.change(archive, *statements)
-        found = self.ask(archive, "show", session.sid)["session"]
-        return {key: found[key] for key in ("sent", "received", "lost", "skipped", "unknown", "missing_records")}
-
-    def counts(self, sent, received, lost, skipped=0, unknown=0, missing=0):
-        return {"sent": sent, "received": received, "lost": lost, "skipped": skipped, "unknown": unknown,
-                "missing_records": missing}
-
-    def test_skips(self):
-        """A lost record within a skip range does not count, nor does the range."""
-        found = self.show(self.records(range(8), lost=(2, 3)),
-                          "INSERT INTO skip_ranges VALUES (1, 3, 4), (1, 8, 9)", packets=10, next_seq=10)
-        self.assertEqual(found, self.counts(6, 5, 1, skipped=4))
-
-    def test_early_end(self):
-        """Sent, says the sender, but the receiver had to drop the records of the last two."""
-        found = self.show(self.records(range(5), lost=(1,)), packets=10, next_seq=7)
-        self.assertEqual(found, self.counts(5, 4, 1, unknown=2))
-
-    def test_no_record(self):
-        """A receiver that knows nothing of a packet in the middle has lost it; a writer may have lost the record."""
-        content = self.records((0, 1, 3, 4))
-        self.assertEqual(self.show(content, packets=5), self.counts(5, 4, 1, missing=1))
-        self.assertEqual(self.show(content, packets=5, records_lost=1), self.counts(4, 4, 0, unknown=1))
-        self.assertEqual(self.show(content, packets=9, outcome="broken"), self.counts(4, 4, 0, unknown=1))
-
-    def test_running(self):
-        found = self.show(self.records((0, 1, 3)), packets=100, outcome="running", end_ns=None, records=0)
-        self.assertEqual(found, self.counts(3, 3, 0, unknown=1))
-
-    def test_running_text(self):
-        session = model.Session(1, (PARIS, TOKYO), NOW, self.records(range(3)), packets=100, outcome="running",
-                                end_ns=None, records=0)
-        archive = self.archive_of([session])
-        text = self.text(archive, "show", session.sid)
-        self.assertIn("outcome    running\n", text)
-        self.assertIn("note: the session is running", text)
-        self.assertIn("running", self.text(archive))
-
-    def test_due_summaries(self):
-        """What is derived is not there yet: the packets are."""
-        content = self.records(range(50), lost=(7,))
-        session = model.Session(1, (PARIS, TOKYO), NOW, content, outcome="broken", summaries_due=1, records=9999999)
-        archive = self.archive_of([session])
-        self.change(archive, "DELETE FROM minutes", "DELETE FROM histograms")
-        found = self.ask(archive)["sessions"][0]
-        self.assertEqual((found["sent"], found["lost"], found["percentiles_from"]), (50, 1, "packets"))
-
-    def test_text_of_others(self):
-        """Nothing that a file says gets at the terminal."""
-        session = model.Session(1, (PARIS, TOKYO), NOW, self.records(range(3)), reason="\033]0;x\007 \u009b31m",
-                                identity="\r\033[2J")
-        archive = self.archive_of([session])
-        self.change(archive, "UPDATE endpoints SET name = char(27) || '[31mred' WHERE address = '%s'" % PARIS)
-        for arguments in (("show", session.sid), ("list",)):
-            text = self.text(archive, *arguments)
-            self.assertFalse([c for c in text if c != "\n" and (ord(c) < 32 or 0x7f <= ord(c) < 0xa0)])
 
 
 class Ranges(Model):
@@ -361,8 +297,10 @@ class Ranges(Model):
         archive = self.archive_of(self.pair(PARIS, LIMA))
         self.assertIn("--- from lima to paris ---\nno session\n", self.text(archive, "summary", "paris", "lima"))
         found = self.ask(archive, "summary", "paris", "lima")["directions"][1]
-        self.assertEqual((found["sessions"], found["sent"], found["begin_ns"], found["delay_min_ns"]), (0, 0, None, None))
-        self.assertEqual([row["sessions"] for row in self.rows(archive, "summary", "paris", "lima")], ["4", "0"])
+        self.assertEqual((found["sessions"], found["sent"], found["begin_ns"], found["delay_min_ns"]),
+                         (0, 0, None, None))
+        self.assertEqual([row["sessions"] for row in self.rows(archive, "summary", "paris", "lima")], 
+                         [str(len(self.pair(PARIS, LIMA))), "0"])
 
     def test_nothing(self):
         self.fails(1, "no session between %s and lima" % TOKYO, "summary", TOKYO, "lima", archive=self.archive)

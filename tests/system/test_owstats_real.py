@@ -69,8 +69,8 @@ class Real(harness.SystemTest):
 
     def test_raw(self):
         """owping -R itself."""
-        raw = self.start(self.net.client, "owping", "-R", "-f", "--archive", self.ours, "-c", 20, "-i", "0.01e", "-L", 0.3,
-                         "-z", 0.2, "-E", 0.1, self.net.v4, json_output=False).end()
+        raw = self.start(self.net.client, "owping", "-R", "-f", "--archive", self.ours, "-c", 20, "-i", "0.01e",
+                         "-L", 0.3, "-z", 0.2, "-E", 0.1, self.net.v4, json_output=False).end()
         self.assert_status(raw, 0)
         sid = self.ask(self.ours, "list")["sessions"][0]["sid"]
         self.assertEqual(helper.run("export", sid, archive=self.ours).stdout, raw.stdout)

@@ -240,6 +240,28 @@ class Files(helper.OwstatsTest):
         self.assertEqual((answer.status, document["exit_status"]), (1, 1))
         self.assertIn("malformed", document["error"])
 
+    def test_hostile(self):
+        """Values that no writer stores: an answer or a refusal, never a crash."""
+        session = make(1, 1)
+        commands = (("list",), ("show", session.sid, "--minutes"), ("summary", PARIS, TOKYO),
+                    ("timeline", PARIS, TOKYO, "--step", "5000w"), ("timeline", PARIS, TOKYO, "--step", "1d"),
+                    ("histogram", PARIS, TOKYO), ("histogram", session.sid), ("export", session.sid),
+                    ("prune", "--max-size", "1k", "--dry-run"))
+        for value in (2**63 - 1, -2**63, -1, 2**62):
+            archive = self.archive_of([session])
+            self.change(archive, *("UPDATE %s SET %s = %d" % (table, column, value) for table, column in (
+                ("sessions", "start_ns"), ("sessions", "end_ns"), ("sessions", "created_ns"), ("sessions", "records"),
+                ("minutes", "delay_max_ns"), ("minutes", "send_error_ns"), ("minutes", "receive_error_ns"),
+                ("minutes", "sent"), ("losses", "begin_ns"), ("sessions", "timeout_ntp"))))
+            self.change(archive, "UPDATE losses SET end_ns = CASE WHEN begin_ns < 0 THEN 5 ELSE -begin_ns END",
+                        "UPDATE OR IGNORE histograms SET delay_ns = %d" % value,
+                        "UPDATE packets SET send_time_ns = %d WHERE seq = 3" % value)
+            for pruned in (False, True):
+                if pruned:
+                    self.prune(archive, 1)
+                for command in commands:
+                    self.assertIn(run(*command, archive=archive).status, (0, 1), command)
+
     def test_option_before_environment(self):
         archive = self.archive_of([make(1, 1)])
         answer = run("list", "-a", archive, archive=self.path)
@@ -261,8 +283,8 @@ class Files(helper.OwstatsTest):
     def test_nothing_is_written(self):
         archive = self.archive_of([make(1, 1)])
         before = digest(archive)
-        for command in (("list",), ("show", make(1, 1).sid), ("summary", PARIS, TOKYO), ("timeline", PARIS, TOKYO),
-                        ("histogram", PARIS, TOKYO), ("export", make(1, 1).sid)):
+        for command in (("list",), ("show", make(1, 1).sid), ("summary", PARIS, TOKYO),
+                        ("timeline", PARIS, TOKYO), ("histogram", PARIS, TOKYO), ("export", make(1, 1).sid)):
             self.text(archive, *command)
         self.assertEqual(digest(archive), before)
 
@@ -279,7 +301,8 @@ class Usage(helper.OwstatsTest):
     def test_help(self):
         answer = run("--help")
         self.assertEqual((answer.status, answer.stderr), (0, ""))
-        for word in ("list", "show", "summary", "histogram", "timeline", "export", "prune", "--since", "--keep-packets"):
+        for word in ("list", "show", "summary", "histogram", "timeline", "export", "prune", "--since",
+                     "--keep-packets"):
             self.assertIn(word, answer.stdout)
         self.assertRegex(run("--version").stdout, r"^owstats \(owamp-suite\) \S+\n$")
 
@@ -292,8 +315,8 @@ class Terminal(helper.OwstatsTest):
         fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
         streams = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL, stream: slave}
         process = subprocess.Popen([harness.program("owstats"), *map(str, arguments)], stdin=subprocess.DEVNULL,
-                                   env={"PATH": os.environ["PATH"], "LC_ALL": "C.UTF-8", "TERM": "xterm", **environment},
-                                   **streams)
+                                   env={"PATH": os.environ["PATH"], "LC_ALL": "C.UTF-8", "TERM": "xterm",
+                                        **environment}, **streams)
         self.addCleanup(process.wait)
         os.close(slave)
         octets = b""
@@ -309,7 +332,8 @@ class Terminal(helper.OwstatsTest):
         self.archive = self.archive_of([self.session, make(2, 1, outcome="broken", reason="it broke")])
 
     def test_colors(self):
-        for arguments in (("list",), ("show", make(2, 1).sid), ("histogram", self.session.sid), ("timeline", PARIS, TOKYO)):
+        for arguments in (("list",), ("show", make(2, 1).sid), ("histogram", self.session.sid),
+                          ("timeline", PARIS, TOKYO)):
             self.assertIn("\033[", self.on_terminal(*arguments, "-a", self.archive), arguments)
             for setting in ({"NO_COLOR": "1"}, {"TERM": "dumb"}, {"TERM": ""}):
                 self.assertNotIn("\033", self.on_terminal(*arguments, "-a", self.archive, **setting), arguments)

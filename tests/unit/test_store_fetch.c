@@ -322,6 +322,81 @@ static void test_not_in_the_file(void **state)
 	store_let_go(session);
 }
 
+static void remove_from_file(struct place *place, const uint8_t sid[OWAMP_SID_SIZE])
+{
+	struct archive *archive;
+	int64_t session_id;
+	bool more = true;
+
+	assert_int_equal(archive_open(&archive, place->path, ARCHIVE_WRITE, place->error, sizeof place->error),
+			 0);
+	assert_int_equal(archive_begin(archive), 0);
+	assert_int_equal(archive_session_find(archive, sid, &session_id, NULL), 0);
+	while (more)
+		assert_int_equal(archive_session_remove(archive, session_id, true, 100000, &more), 0);
+	assert_int_equal(archive_commit(archive), 0);
+	archive_close(archive);
+}
+
+/* Retention does not wait for a fetch, and SQLite gives the number of the last session away again. */
+static void test_number_of_another_session(void **state)
+{
+	struct place *place = *state;
+	struct store_session *session, *other;
+	struct store_fetch *fetch;
+	uint32_t count;
+
+	place_open(place, false);
+	session = begin(place, 1, 5000);
+	for (uint32_t i = 0; i < 5000; i++)
+		append(session, i, i);
+	finish(session, ARCHIVE_FINISHED, 5000);
+	fetch = fetch_begin(place, session, 0, UINT32_MAX);
+	fetch_wait(place, fetch);
+	assert_int_equal(store_fetch_head(fetch)->count, 5000);
+	remove_from_file(place, store_sid(session));
+	other = begin(place, 2, 5000);
+	for (uint32_t i = 0; i < 5000; i++)
+		append(other, i, i);
+	finish(other, ARCHIVE_FINISHED, 5000);
+	store_fetch_free(fetch_begin(place, other, 0, 0));
+	assert_seqs(place, other, 4999, 4999, (const uint32_t[]){4999}, 1);
+	assert_int_equal(store_fetch_next(fetch), 0);
+	fetch_wait(place, fetch);
+	(void)store_fetch_records(fetch, &count);
+	assert_int_equal(count, 0);
+	store_fetch_free(fetch);
+	store_let_go(session);
+	store_let_go(other);
+}
+
+#define GIVEN_UP 300
+
+/* Who asks and goes, again and again, keeps nobody waiting: what nobody wants is not read. */
+static void test_many_given_up(void **state)
+{
+	const uint32_t count = 200000;
+	struct place *place = *state;
+	struct store_session *session;
+	int64_t begun, one_ns;
+
+	place_open(place, true);
+	session = begin(place, 1, count);
+	for (uint32_t i = 0; i < count; i++)
+		append(session, i, i);
+	finish(session, ARCHIVE_FINISHED, count);
+	assert_seqs(place, session, 5, 5, (const uint32_t[]){5}, 1);
+	begun = owamp_mono_ns();
+	assert_seqs(place, session, 5, 5, (const uint32_t[]){5}, 1);
+	one_ns = owamp_mono_ns() - begun;
+	for (int i = 0; i < GIVEN_UP; i++)
+		store_fetch_free(fetch_begin(place, session, 0, UINT32_MAX));
+	begun = owamp_mono_ns();
+	assert_seqs(place, session, 5, 5, (const uint32_t[]){5}, 1);
+	assert_true(owamp_mono_ns() - begun < GIVEN_UP / 3 * one_ns);
+	store_let_go(session);
+}
+
 #define APPENDED 50000
 
 static void *append_many(void *context)
@@ -372,6 +447,8 @@ int main(void)
 		STORE_TEST(test_give_up),
 		STORE_TEST(test_file_in_trouble),
 		STORE_TEST(test_not_in_the_file),
+		STORE_TEST(test_number_of_another_session),
+		STORE_TEST(test_many_given_up),
 		STORE_TEST(test_append_on_another_thread),
 	};
 

@@ -181,15 +181,21 @@ static void an_invalid_session_keeps_no_packets(void **state)
 static void a_session_without_records_is_fine(void **state)
 {
 	struct fixture *fixture = *state;
+	struct writer_session *third;
 
 	finish(open_session(fixture, 1, 10), 0);
 	assert_int_equal(flush(fixture), 0);
 	finish(open_session(fixture, 2, 10), 10);
 	assert_int_equal(flush(fixture), 0);
+	/* Its end is all there is to write. */
+	third = open_session(fixture, 3, 10);
+	assert_int_equal(flush(fixture), 0);
+	finish(third, 10);
+	assert_int_equal(flush(fixture), 0);
 	expect_answer(fixture->path,
 		      "SELECT group_concat(outcome || ' ' || records || ' ' || summaries_due, ', ')"
 		      " FROM sessions",
-		      "finished 0 0, finished 0 0");
+		      "finished 0 0, finished 0 0, finished 0 0");
 }
 
 static void a_session_is_removed_with_all_of_it(void **state)
