@@ -122,7 +122,7 @@ int archive_session_find(struct archive *archive, const uint8_t sid[OWAMP_SID_SI
  * Removes a session's packets, and if whole is set all of it; at most max rows
  * a call, so that no lock is long. Marks the session first (packets_kept,
  * removal_due), so that half of it is never taken for all, and a crash in
- * between is made good. *more: call again.
+ * between is made good; with max 0 it only does that. *more: call again.
  */
 int archive_session_remove(struct archive *archive, int64_t session_id, bool whole, unsigned max, bool *more);
 

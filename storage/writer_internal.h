@@ -49,7 +49,7 @@ struct writer_session {
 	uint32_t seq_max;  /* of those ever stored or waiting */
 	bool any;          /* such were */
 	struct summary *summary;
-	bool resum; /* it can only be summed up from its rows */
+	bool resum; /* at its end it is to be summed up from its rows */
 	/* In the transaction that is being tried. */
 	bool summary_now;
 	bool due_now;

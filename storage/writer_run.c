@@ -46,7 +46,7 @@ static void close_all(struct writer_session *session)
 		error = summary_skips(session->summary, stop->skips, stop->skip_count);
 	if (!error)
 		error = summary_close(session->summary, INT64_MAX);
-	session->resum = error || summary_is_stale(session->summary);
+	session->resum |= error || summary_is_stale(session->summary);
 }
 
 static void close_minutes(struct writer *writer)
@@ -54,12 +54,13 @@ static void close_minutes(struct writer *writer)
 	int64_t now_ns = owamp_real_ns();
 
 	for (struct writer_session *s = writer->sessions; s; s = s->next) {
-		if (!s->summary || s->resum)
+		/* Also if it is to be summed up again at its end: memory must not grow until then. */
+		if (!s->summary)
 			continue;
 		if (s->finishing)
 			close_all(s);
 		else
-			s->resum = summary_close(s->summary, now_ns) != 0 || summary_is_stale(s->summary);
+			s->resum |= summary_close(s->summary, now_ns) != 0 || summary_is_stale(s->summary);
 	}
 }
 

@@ -13,7 +13,7 @@ bool writer_has_work(const struct writer *writer)
 		return true;
 	for (const struct writer_session *s = writer->sessions; s; s = s->next) {
 		if (s->finishing || (!s->stored && !s->refused) ||
-		    (s->summary && !s->resum && summary_is_ready(s->summary)))
+		    (s->summary && summary_is_ready(s->summary)))
 			return true;
 	}
 	return false;
@@ -72,11 +72,11 @@ static int store_summary(struct writer *writer, struct writer_session *session)
 {
 	int error;
 
-	if (!session->summary || session->resum || !summary_is_ready(session->summary))
+	if (!session->summary || !summary_is_ready(session->summary))
 		return 0;
 	error = summary_store(session->summary, writer->archive, session->session_id);
 	session->summary_now = !error;
-	session->resum = !error && summary_is_stale(session->summary);
+	session->resum |= !error && summary_is_stale(session->summary);
 	return error;
 }
 

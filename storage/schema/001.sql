@@ -45,6 +45,7 @@ CREATE TABLE sessions (
 	version TEXT NOT NULL         -- of that program
 ) STRICT;
 CREATE INDEX sessions_by_pair ON sessions (sender_id, receiver_id, start_ns);
+CREATE INDEX sessions_by_receiver ON sessions (receiver_id);
 CREATE INDEX sessions_by_time ON sessions (start_ns);
 CREATE INDEX sessions_by_end ON sessions (end_ns) WHERE packets_kept;
 CREATE INDEX sessions_unsettled ON sessions (session_id) WHERE outcome = 'running' OR summaries_due OR removal_due;
