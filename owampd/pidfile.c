@@ -39,6 +39,18 @@ static int held_by(const struct pidfile *pidfile, char *error, size_t error_size
 	return OWAMP_ELIMIT;
 }
 
+/* A number, or nothing: whoever wrote it, it is lost with no harm. */
+static bool is_pid(const struct pidfile *pidfile)
+{
+	char text[24];
+	ssize_t size = pread(pidfile->fd, text, sizeof(text) - 1, 0);
+
+	if (size < 0 || (size_t)size == sizeof(text) - 1)
+		return false;
+	text[size] = '\0';
+	return strspn(text, "0123456789\n") == (size_t)size;
+}
+
 static int write_pid(const struct pidfile *pidfile)
 {
 	char text[24];
@@ -49,18 +61,26 @@ static int write_pid(const struct pidfile *pidfile)
 	return 0;
 }
 
-/* Positive: once more. */
+/* With privileges still: a link could lead anywhere. Positive: once more. */
 static int take(struct pidfile *pidfile, char *error, size_t error_size)
 {
-	pidfile->fd = open(pidfile->path, O_RDWR | O_CREAT | O_CLOEXEC, 0644);
+	pidfile->fd = open(pidfile->path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0644);
+	if (pidfile->fd < 0 && errno == ELOOP) {
+		snprintf(error, error_size, "is a symbolic link");
+		return OWAMP_EINVAL;
+	}
 	if (pidfile->fd < 0)
 		return OWAMP_ESYSTEM;
 	if (flock(pidfile->fd, LOCK_EX | LOCK_NB))
 		return errno == EWOULDBLOCK ? held_by(pidfile, error, error_size) : OWAMP_ESYSTEM;
-	if (is_still_there(pidfile))
+	if (!is_still_there(pidfile)) {
+		close(pidfile->fd);
+		return 1;
+	}
+	if (is_pid(pidfile))
 		return write_pid(pidfile);
-	close(pidfile->fd);
-	return 1;
+	snprintf(error, error_size, "holds something else than a process id");
+	return OWAMP_EINVAL;
 }
 
 int pidfile_take(struct pidfile **pidfile, const char *path, char *error, size_t error_size)

@@ -10,7 +10,10 @@
 
 struct pidfile;
 
-/* OWAMP_ELIMIT: another process holds it, error says which. error is one line without the path. */
+/*
+ * OWAMP_ELIMIT: another process holds it, error says which. OWAMP_EINVAL: it is a
+ * symbolic link, or holds something else. error is one line without the path.
+ */
 int pidfile_take(struct pidfile **pidfile, const char *path, char *error, size_t error_size);
 
 /* Removes the file, or empties it if the folder is not ours any more. NULL, or errno's text. */

@@ -279,9 +279,29 @@ __attribute__((format(printf, 3, 4))) static void append(char *line, size_t size
 	va_end(arguments);
 }
 
+/* What was never sent is not lost: packets beyond the sender's last, and those it skipped. */
+static uint64_t count_lost(const struct session *session, const struct owamp_receiver_counters *counters,
+			   uint32_t cut)
+{
+	uint64_t received = counters->results[OWAMP_RECEIVE_OK] - counters->duplicates;
+	uint64_t lost = counters->lost, skipped = 0;
+
+	if (!session->stop_known)
+		return lost;
+	if (session->stop.next_seq == cut && received <= cut)
+		lost = cut - received;
+	for (uint32_t i = 0; i < session->stop.skip_count; i++) {
+		const struct owamp_skip_range *skip = &session->stop.skips[i];
+
+		if (skip->first < cut)
+			skipped += (skip->last < cut ? skip->last + (uint64_t)1 : cut) - skip->first;
+	}
+	return lost > skipped ? lost - skipped : 0;
+}
+
 /* What went wrong is said only where something did. */
 static void log_receiver(const struct session *session, const struct owamp_receive_health *health,
-			 const char *how)
+			 uint32_t cut, const char *how)
 {
 	const struct owamp_receiver_counters *counters = &health->counters;
 	uint64_t lost = store_lost(session->stored), left_out = store_left_out(session->stored);
@@ -309,8 +329,8 @@ static void log_receiver(const struct session *session, const struct owamp_recei
 		  "%s: session %s %s: %" PRIu64 " packets received, %" PRIu64 " lost, %" PRIu64
 		  " duplicates%s",
 		  session->connection->name, session->sid_text, how,
-		  counters->results[OWAMP_RECEIVE_OK] - counters->duplicates, counters->lost,
-		  counters->duplicates, line);
+		  counters->results[OWAMP_RECEIVE_OK] - counters->duplicates,
+		  count_lost(session, counters, cut), counters->duplicates, line);
 }
 
 /* Stops receiving. What makes the results invalid is a reason; where they end is *cut. */
@@ -359,7 +379,7 @@ static void end_receiver(struct session *session, enum archive_outcome outcome, 
 	end.end_ns = owamp_real_ns();
 	outcome = store_finish(session->stored, &end, cut);
 	if (started)
-		log_receiver(session, &health, how[outcome]);
+		log_receiver(session, &health, cut, how[outcome]);
 	/* The store has its own account of the sender now. */
 	free(session->skips);
 	session->skips = NULL;

@@ -182,10 +182,12 @@ static int set_up(struct archive *archive, enum archive_mode mode)
 	if (!error)
 		error = identify(archive, &identity);
 	if (error && (sqlite3_errcode(archive->db) & 0xff) == SQLITE_READONLY)
-		snprintf(
-			archive->reason, sizeof archive->reason,
-			"cannot be read: while no program writes to it, readers need write permission to its "
-			"folder (SQLite's WAL)");
+		snprintf(archive->reason, sizeof archive->reason, "%s",
+			 mode == ARCHIVE_WRITE
+				 ? "cannot be written without write permission to its folder (SQLite's WAL)"
+				 : "cannot be read: while no program writes to it, readers need write "
+				   "permission "
+				   "to its folder (SQLite's WAL)");
 	if (!error)
 		error = judge(archive, &identity);
 	if (error)

@@ -15,7 +15,6 @@
 #include "storage/writer.h"
 
 #define QUEUE_MAX 262144
-#define CAP 1000000
 
 /* How often it is asked how far the writer has come. */
 #define STEP (QUEUE_MAX / 4)
@@ -225,7 +224,7 @@ static uint64_t wait_for_room(struct feed *feed, uint64_t appended)
 	uint64_t committed;
 
 	pthread_mutex_lock(&feed->lock);
-	while (!feed->failed && appended - feed->committed >= CAP)
+	while (!feed->failed && appended - feed->committed >= QUEUE_MAX)
 		pthread_cond_wait(&feed->change, &feed->lock);
 	committed = feed->failed ? appended : feed->committed;
 	pthread_mutex_unlock(&feed->lock);
@@ -239,7 +238,7 @@ static void *append_all(void *context)
 	struct feed_entry entry;
 
 	while (feed->source->next(feed->source->context, &entry)) {
-		if (appended - committed >= CAP)
+		if (appended - committed >= QUEUE_MAX)
 			committed = wait_for_room(feed, appended);
 		writer_append(entry.session->handle, &entry.record);
 		if (++appended % STEP == 0) {

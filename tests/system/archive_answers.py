@@ -1,6 +1,7 @@
 """What the views and the queries of docs/archive.md should say of archive_model's content, from its records."""
 import collections
 import datetime
+import functools
 
 from archive_model import (DAY, HOUR, INT64_MAX, MINUTE, NAMES, SECOND, WEEK, Figures, bucket, delay_ns,
                            first_arrivals, grouped, make_clock, reordered, runs, send_ns)
@@ -57,6 +58,17 @@ def is_asked(row, asked):
     return (row["sender"], row["receiver"]) == (asked.sender, asked.receiver)
 
 
+def kept(method):
+    """Computed once; packets_kept is all that can change."""
+    @functools.wraps(method)
+    def wrapper(self):
+        key = method.__name__, self.packets_kept
+        if key not in self.cache:
+            self.cache[key] = method(self)
+        return self.cache[key]
+    return wrapper
+
+
 class Answers:
     """A method for each view."""
 
@@ -64,6 +76,7 @@ class Answers:
         self.everything = sessions
         self.sessions = [session for session in sessions if not session.removal_due]
         self.packets_kept = 1
+        self.cache = {}
 
     def of_pair(self, asked):
         return [session for session in self.sessions
@@ -75,6 +88,7 @@ class Answers:
             pairs[session.sender, session.receiver].append(session)
         return sorted(pairs.items())
 
+    @kept
     def pair_sessions(self):
         return [{
             "session_id": session.id, "sid": session.sid,
@@ -86,6 +100,7 @@ class Answers:
             "records": session.columns["records"], "packets_kept": self.packets_kept,
         } for session in self.sessions]
 
+    @kept
     def pair_minutes(self):
         rows = []
         for session in self.sessions:
@@ -129,9 +144,11 @@ class Answers:
                     "delay_p999_ns": figures.percentile(99.9), "delay_max_ns": figures.max})
         return rows
 
+    @kept
     def hourly_percentiles(self):
         return self.percentiles(HOUR, "hour", "%Y-%m-%dT%H:%MZ")
 
+    @kept
     def daily_percentiles(self):
         return self.percentiles(DAY, "day", "%Y-%m-%d")
 
@@ -155,12 +172,14 @@ class Answers:
     def session_totals(self):
         return [self.totals(session) for session in self.sessions]
 
+    @kept
     def latest_results(self):
         known = [[session for session in sessions if session.content or session.outcome != "running"]
                  for _, sessions in self.by_pair()]
         return [self.totals(max(sessions, key=lambda session: (session.start, session.id)))
                 for sessions in known]
 
+    @kept
     def loss_episodes(self):
         rows = []
         for session in self.sessions:
@@ -173,6 +192,7 @@ class Answers:
                     "packets": last.seq - first.seq + 1})
         return rows
 
+    @kept
     def doubtful_sessions(self):
         rows = []
         for session in self.sessions:
@@ -185,6 +205,7 @@ class Answers:
                     "clock_error_ns": figures.clock_error, "synchronized": figures.synchronized})
         return rows
 
+    @kept
     def meter_trouble(self):
         rows = []
         for session in self.sessions:
@@ -208,8 +229,8 @@ class Answers:
                     "records_lost": session.records_lost, "clock_steps": len(steps)})
         return rows
 
-    @staticmethod
-    def clock_events():
+    @kept
+    def clock_events(self):
         rows, before = [], {}
         for time, program, source, synchronized, bound, step in sorted(make_clock()):
             old = before.get(program)

@@ -4,7 +4,6 @@ OWAMP_READER_SECONDS says how long a reader holds its transaction (10; a minute 
 """
 import contextlib
 import os
-import shutil
 import signal
 import sqlite3
 import subprocess
@@ -346,6 +345,4 @@ class End(Trouble):
 
 
 if __name__ == "__main__":
-    if not shutil.which("dd"):
-        raise SystemExit("dd is not installed")
-    harness.main(archive_helper.own_mounts)
+    harness.main(harness.missing("dd", "mount", "umount"), archive_helper.own_mounts)

@@ -156,6 +156,21 @@ class Config(harness.SystemTest):
         with open(path, encoding="ascii") as file:
             self.assertEqual(file.read(), "%d\n" % server.pid)
 
+    def test_pid_file_is_something_else(self):
+        """It is written before privileges are dropped: nothing else is emptied, whatever lies or points there."""
+        path, other = self.path + "/pid", self.path + "/other"
+        with open(other, "w", encoding="ascii") as file:
+            file.write("precious\n")
+        for make, told in ((os.symlink, "is a symbolic link"), (os.link, "holds something else than a process id")):
+            with self.subTest(told=told):
+                make(other, path)
+                result = self.run_owampd("--listen", "127.0.0.1:5861", "--pid-file", path, "--foreground")
+                self.assertEqual(result.returncode, 1)
+                self.assertIn("error: pid_file %s: %s\n" % (path, told), result.stderr)
+                with open(other, encoding="ascii") as file:
+                    self.assertEqual(file.read(), "precious\n")
+                os.unlink(path)
+
     def test_pid_file_in_a_foreign_folder(self):
         """It names no process any more, where it cannot be removed."""
         path = self.path + "/pid"

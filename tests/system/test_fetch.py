@@ -47,6 +47,26 @@ class Fetch(harness.SystemTest):
     def wait_finished(self, sid, mark=0):
         self.server.wait_log("session %s finished" % sid.hex(), mark)
 
+    def test_log_counts_what_was_sent(self):
+        """What the sender skipped or never reached is not lost, though its time had come."""
+        self.serve(KEEPING)
+        for skips, lost in (([], 1), ([(3, 3), (7, 7)], 0)):
+            control = self.connect()
+            udp = control.udp()
+            accept, port, sid = control.request(True, udp.getsockname()[1], packets=40, start=owamp.now(),
+                                                timeout=owamp.SECOND // 4,
+                                                slots=[(owamp.FIXED, owamp.SECOND // 128)])
+            self.assertEqual((accept, control.start()), (owamp.OK, owamp.OK))
+            maker = owamp.PacketKeys(control.mode, sid, control.keys)
+            never = {first for first, _ in skips} | {3}
+            for seq in range(10):
+                if seq not in never:
+                    udp.sendto(maker.packet(seq), (self.net.v4, port))
+            self.assertEqual(control.read_stop(), (owamp.OK, []))
+            control.stop([(sid, 10, skips)])
+            self.server.wait_log("session %s finished: %d packets received, %d lost, 0 duplicates"
+                                 % (sid.hex(), 10 - len(never), lost))
+
     def test_same_results(self):
         """What owfetch gets is what owping got."""
         self.serve(KEEPING)
