@@ -64,7 +64,7 @@ int archive_packets_seek(struct archive *archive, int64_t session_id, uint32_t b
 	sqlite3_stmt *st =
 		archive_statement(archive, ARCHIVE_ST_PACKET_SEEK,
 				  "SELECT count(*), coalesce(min(arrival), 0), coalesce(max(arrival), -1)"
-				  " FROM packets WHERE session_id = ? AND seq BETWEEN ? AND ?");
+				  " FROM packets WHERE session_id = ? AND arrival >= 0 AND seq BETWEEN ? AND ?");
 	int error = 0;
 
 	*walk = (struct archive_walk){.session_id = session_id, .begin_seq = begin_seq, .end_seq = end_seq};
@@ -116,7 +116,7 @@ int archive_packets_read(struct archive *archive, struct archive_walk *walk, str
 	*count = 0;
 	if (!st)
 		return archive_failed(archive);
-	/* One beyond the largest arrival that a row can have is the smallest again. */
+	/* One beyond the largest arrival that a row can have would be the smallest. */
 	if (walk->next_arrival == walk->end_arrival)
 		return 0;
 	(void)sqlite3_bind_int64(st, 1, walk->session_id);

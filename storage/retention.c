@@ -32,15 +32,15 @@ static const char half_pruned[] =
 static const char packets_old[] = "SELECT " COLUMNS " FROM sessions WHERE packets_kept AND end_ns < ?1"
 				  " AND NOT removal_due ORDER BY end_ns LIMIT 1";
 
-/* One that ended before it was to start goes when that time is past too. */
-static const char session_old[] = "SELECT " COLUMNS " FROM sessions WHERE start_ns < ?1 AND end_ns < ?1"
-				  " AND NOT removal_due ORDER BY start_ns LIMIT 1";
+/* By its end: when it was to start is what a peer said. */
+static const char session_old[] = "SELECT " COLUMNS " FROM sessions WHERE end_ns < ?1"
+				  " AND NOT removal_due ORDER BY end_ns LIMIT 1";
 
 static const char packets_oldest[] = "SELECT " COLUMNS " FROM sessions WHERE packets_kept AND end_ns NOT NULL"
 				     " AND NOT removal_due ORDER BY end_ns LIMIT 1";
 
 static const char session_oldest[] = "SELECT " COLUMNS " FROM sessions WHERE end_ns NOT NULL"
-				     " AND NOT removal_due ORDER BY start_ns LIMIT 1";
+				     " AND NOT removal_due ORDER BY end_ns LIMIT 1";
 
 /* Gives a session to the work, if the query finds one. */
 static int select_session(struct archive *archive, struct retention *retention, const char *sql,
@@ -127,11 +127,9 @@ static int select_next(struct archive *archive, struct retention *retention, int
 /* An endpoint with which no session has to do any more. */
 static int drop_endpoint(struct archive *archive, int64_t endpoint_id)
 {
-	/* No index has the receiver first, but there are few endpoints and many sessions. */
 	static const char sql[] = "DELETE FROM endpoints WHERE endpoint_id = ?1"
 				  " AND NOT EXISTS (SELECT 1 FROM sessions WHERE sender_id = ?1)"
-				  " AND NOT EXISTS (SELECT 1 FROM endpoints AS e CROSS JOIN sessions AS s"
-				  " WHERE s.sender_id = e.endpoint_id AND s.receiver_id = ?1)";
+				  " AND NOT EXISTS (SELECT 1 FROM sessions WHERE receiver_id = ?1)";
 	sqlite3_stmt *st;
 	int error;
 

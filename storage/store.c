@@ -133,6 +133,25 @@ static void removed(void *context, const uint8_t sid[OWAMP_SID_SIZE])
 	free_unused(session);
 }
 
+/* On the loop: what the old file holds is no longer ours to offer, or to charge. */
+static void replaced(void *context)
+{
+	struct store *store = context;
+
+	for (size_t i = 0; i < BUCKETS; i++) {
+		struct store_session *next;
+
+		for (struct store_session *s = store->buckets[i]; s; s = next) {
+			next = s->next;
+			if (s->handle || !s->archived)
+				continue;
+			detach(s);
+			release(s);
+			free_unused(s);
+		}
+	}
+}
+
 struct loading {
 	struct store *store;
 	struct store_count *count;
@@ -203,6 +222,7 @@ static int open_writer(struct store *store, char *error, size_t error_size)
 		.clock = store->config.clock,
 		.log = log_line,
 		.removed = removed,
+		.replaced = replaced,
 		.context = store,
 	};
 

@@ -86,10 +86,12 @@ static struct writer *allocate(const struct writer_config *config)
 	w->clock = config->clock;
 	w->log = config->log;
 	w->removed = config->removed;
+	w->replaced = config->replaced;
 	w->context = config->context;
 	w->policy = w->retention.policy = config->retention;
 	w->lock_fd = -1;
 	w->gone_post = (struct owamp_post){.call = writer_call_removed, .context = w};
+	w->replaced_post = (struct owamp_post){.call = writer_call_replaced, .context = w};
 	w->opened_last = &w->opened;
 	w->finished_last = &w->finished;
 	w->removals_last = &w->removals;
@@ -142,6 +144,7 @@ void writer_free(struct writer *writer)
 	pthread_mutex_unlock(&writer->lock);
 	pthread_join(writer->thread, NULL);
 	owamp_loop_unpost(writer->loop, &writer->gone_post);
+	owamp_loop_unpost(writer->loop, &writer->replaced_post);
 	release(writer);
 }
 

@@ -40,6 +40,8 @@ struct writer_config {
 	 * removed by writer_remove_session() or an earlier process.
 	 */
 	void (*removed)(void *context, const uint8_t sid[OWAMP_SID_SIZE]);
+	/* The same: the file is another one, what was finished before is not in it. NULL: not asked for. */
+	void (*replaced)(void *context);
 	void *context;
 };
 

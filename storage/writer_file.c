@@ -62,6 +62,7 @@ int writer_failed(struct writer *writer, int error)
 	int code = error == OWAMP_ESYSTEM ? writer->archive->code : SQLITE_NOMEM;
 
 	writer->busy = code == SQLITE_BUSY || code == SQLITE_LOCKED;
+	writer->full = code == SQLITE_FULL;
 	snprintf(writer->reason, sizeof writer->reason, "%s",
 		 error == OWAMP_ENOMEM ? owamp_error_text(error) : archive_reason(writer->archive));
 	archive_rollback(writer->archive);

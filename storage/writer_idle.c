@@ -85,6 +85,14 @@ void writer_call_removed(struct owamp_post *post)
 	}
 }
 
+void writer_call_replaced(struct owamp_post *post)
+{
+	struct writer *writer = post->context;
+
+	if (writer->replaced)
+		writer->replaced(writer->context);
+}
+
 static void removed(void *context, const uint8_t sid[OWAMP_SID_SIZE])
 {
 	struct writer *writer = context;

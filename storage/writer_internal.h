@@ -89,6 +89,7 @@ struct writer {
 	const struct owamp_clock *clock;
 	void (*log)(void *context, int priority, const char *line);
 	void (*removed)(void *context, const uint8_t sid[OWAMP_SID_SIZE]);
+	void (*replaced)(void *context);
 	void *context;
 	int lock_fd; /* -1: none */
 
@@ -110,11 +111,14 @@ struct writer {
 	char trouble_why[WRITER_REASON_SIZE];
 	struct writer_removal *gone; /* to be told to removed() */
 	struct owamp_post gone_post;
+	struct owamp_post replaced_post;
 
 	/* The thread's. */
 	struct archive *archive;
 	char reason[WRITER_REASON_SIZE]; /* why the last try failed */
 	bool busy;                       /* because of somebody else's lock */
+	bool staying;                    /* in a file that is gone, for its readers */
+	bool full;                       /* no room was why the last try failed */
 	bool located;                    /* session_id of all sessions that are stored are this file's */
 	bool doubt;                      /* a commit failed; another look at the file will tell */
 	struct writer_session *sessions, **sessions_last;
@@ -168,6 +172,7 @@ int writer_store(struct writer *writer);
 int writer_idle_step(struct writer *writer, bool *more);
 void writer_idle_reset(struct writer *writer);
 void writer_call_removed(struct owamp_post *post);
+void writer_call_replaced(struct owamp_post *post);
 
 /* writer_trouble.c: what the log is told. */
 void writer_log(struct writer *writer, int priority, const char *format, ...)

@@ -251,7 +251,8 @@ void *writer_run(void *context)
 		pthread_mutex_unlock(&writer->lock);
 		begun = owamp_mono_ns();
 		error = turn(writer);
-		if (!error && end == INT64_MAX)
+		/* In memory removing needs no room and makes some. */
+		if ((!error || (writer->full && writer_in_memory(writer))) && end == INT64_MAX)
 			work_on(writer, begun + IDLE_NS);
 		pthread_mutex_lock(&writer->lock);
 		if (writer->quit && !error && is_drained(writer))

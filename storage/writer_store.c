@@ -7,6 +7,11 @@
 
 #include <owamp/error.h>
 
+#include "archive_internal.h"
+
+/* Removed in one transaction. */
+#define ROWS_AT_ONCE 4096
+
 bool writer_has_work(const struct writer *writer)
 {
 	if (writer->batch_count > 0 || writer->removing || writer->timeline.count > 0 || writer->trouble.on)
@@ -80,6 +85,27 @@ static int store_summary(struct writer *writer, struct writer_session *session)
 	return error;
 }
 
+/*
+ * What is to be believed in nothing may have millions of rows: they are hidden at
+ * once and go step by step.
+ */
+static int hide(struct writer *writer, const struct writer_session *session)
+{
+	static const char *const derived[] = {"minutes", "histograms", "losses"};
+	bool more;
+	int error = archive_session_remove(writer->archive, session->session_id, false, 0, &more);
+
+	for (size_t i = 0; i < sizeof derived / sizeof derived[0] && !error; i++) {
+		char sql[80];
+
+		snprintf(sql, sizeof sql, "DELETE FROM %s WHERE session_id = %lld", derived[i],
+			 (long long)session->session_id);
+		error = archive_exec(writer->archive, sql);
+	}
+	writer->retention.swept = false;
+	return error;
+}
+
 static int finish_session(struct writer *writer, struct writer_session *session)
 {
 	char reason[800];
@@ -87,6 +113,10 @@ static int finish_session(struct writer *writer, struct writer_session *session)
 	uint64_t records = session->arrivals_now;
 	int error = 0;
 
+	if (end.outcome == ARCHIVE_INVALID && records > ROWS_AT_ONCE) {
+		error = hide(writer, session);
+		return error ? error : archive_session_finish(writer->archive, session->session_id, &end, 0);
+	}
 	if (session->replaced || (session->any && session->seq_max >= session->cut))
 		error = archive_session_cut(writer->archive, session->session_id, session->cut, &records);
 	/* What was derived for a file that is gone may be more than what is in this one. */
@@ -231,13 +261,34 @@ static int resolve(struct writer *writer, bool *done)
 	return 0;
 }
 
+/*
+ * The log (-wal) of the file that was moved has the name of the next one's log, so
+ * it must be empty before that is made. While somebody reads, it cannot be.
+ */
+static bool can_leave(struct writer *writer)
+{
+	int result =
+		sqlite3_wal_checkpoint_v2(writer->archive->db, NULL, SQLITE_CHECKPOINT_TRUNCATE, NULL, NULL);
+
+	return (result & 0xff) != SQLITE_BUSY && (result & 0xff) != SQLITE_LOCKED;
+}
+
 static int open_if_needed(struct writer *writer)
 {
 	if (writer->archive && archive_is_gone(writer->archive)) {
+		if (!can_leave(writer)) {
+			if (!writer->staying)
+				writer_log(
+					writer, LOG_WARNING,
+					"the file was removed or replaced while somebody reads it: results "
+					"go on into the old one until that ends");
+			writer->staying = true;
+			return 0;
+		}
+		writer->staying = false;
 		writer_log(writer, LOG_WARNING, "the file was removed or replaced: it is opened anew");
-		/* SQLite does not by itself: the log would be taken for the new file's. */
-		(void)retention_checkpoint(writer->archive, true);
 		writer_close_file(writer);
+		owamp_loop_post(writer->loop, &writer->replaced_post);
 	}
 	return writer->archive ? 0 : writer_open_file(writer);
 }

@@ -8,7 +8,7 @@ CREATE TABLE endpoints (
 ) STRICT;
 
 CREATE TABLE sessions (
-	session_id INTEGER PRIMARY KEY,
+	session_id INTEGER PRIMARY KEY AUTOINCREMENT, -- never used again: others may still read by it
 	sid TEXT NOT NULL UNIQUE CHECK (length(sid) = 32), -- lower-case hexadecimal
 	sender_id INTEGER NOT NULL REFERENCES endpoints,
 	receiver_id INTEGER NOT NULL REFERENCES endpoints,
@@ -47,7 +47,8 @@ CREATE TABLE sessions (
 CREATE INDEX sessions_by_pair ON sessions (sender_id, receiver_id, start_ns);
 CREATE INDEX sessions_by_receiver ON sessions (receiver_id);
 CREATE INDEX sessions_by_time ON sessions (start_ns);
-CREATE INDEX sessions_by_end ON sessions (end_ns) WHERE packets_kept;
+CREATE INDEX sessions_by_end ON sessions (end_ns);
+CREATE INDEX sessions_pruned_next ON sessions (end_ns) WHERE packets_kept;
 CREATE INDEX sessions_unsettled ON sessions (session_id) WHERE outcome = 'running' OR summaries_due OR removal_due;
 
 CREATE TABLE slots (

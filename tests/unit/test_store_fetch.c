@@ -328,8 +328,8 @@ static void remove_from_file(struct place *place, const uint8_t sid[OWAMP_SID_SI
 	int64_t session_id;
 	bool more = true;
 
-	assert_int_equal(archive_open(&archive, place->path, ARCHIVE_WRITE, place->error, sizeof place->error),
-			 0);
+	assert_int_equal(
+		archive_open(&archive, place->path, ARCHIVE_WRITE, place->error, sizeof place->error), 0);
 	assert_int_equal(archive_begin(archive), 0);
 	assert_int_equal(archive_session_find(archive, sid, &session_id, NULL), 0);
 	while (more)

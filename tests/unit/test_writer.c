@@ -178,6 +178,24 @@ static void an_invalid_session_keeps_no_packets(void **state)
 		      "0");
 }
 
+/* Too many to go at once: hidden at once, gone soon. */
+static void a_large_invalid_session_goes_in_steps(void **state)
+{
+	struct fixture *fixture = *state;
+	struct writer_session *session = open_session(fixture, 1, 20000);
+	const struct archive_end end = {.outcome = ARCHIVE_INVALID, .reason = "no", .end_ns = NOON};
+
+	append(session, 0, 20000);
+	assert_int_equal(flush(fixture), 0);
+	assert_int_equal(writer_finish_session(session, &end, 0), 0);
+	assert_int_equal(flush(fixture), 0);
+	expect_answer(fixture->path,
+		      "SELECT outcome || packets_kept || records || summaries_due ||"
+		      " (SELECT count(*) FROM minutes) || (SELECT count(*) FROM histograms) FROM sessions",
+		      "invalid00000");
+	await_answer(fixture, "SELECT count(*) FROM packets", "0");
+}
+
 static void a_session_without_records_is_fine(void **state)
 {
 	struct fixture *fixture = *state;
@@ -480,6 +498,7 @@ int main(void)
 		with_writer(what_was_never_sent_is_not_lost),
 		with_writer(duplicates_leave_room_for_the_rest),
 		with_writer(an_invalid_session_keeps_no_packets),
+		with_writer(a_large_invalid_session_goes_in_steps),
 		with_writer(a_session_without_records_is_fine),
 		with_writer(a_session_is_removed_with_all_of_it),
 		with_writer(a_second_session_with_a_sid_is_refused),

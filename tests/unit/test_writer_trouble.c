@@ -186,6 +186,44 @@ static void a_file_that_was_moved_away_is_made_anew(void **state)
 	assert_int_equal(fixture->line_count, 1);
 }
 
+static void note_replaced(void *context)
+{
+	((struct fixture *)context)->gone_count = LINES;
+}
+
+/* Its log cannot be emptied yet, and has the name of the next one's. */
+static void a_file_that_was_moved_under_a_reader_loses_nothing(void **state)
+{
+	struct fixture *fixture = *state;
+	char moved[128];
+	sqlite3 *reader;
+
+	fixture->config.replaced = note_replaced;
+	start_writer(fixture);
+	finish(open_session(fixture, 1, 10), 10);
+	assert_int_equal(flush(fixture), 0);
+	reader = look_at(fixture->path);
+	execute(reader, "BEGIN; SELECT count(*) FROM sessions");
+	finish(open_session(fixture, 2, 10), 10);
+	assert_int_equal(flush(fixture), 0);
+	rename_to(fixture, moved, sizeof moved);
+	finish(open_session(fixture, 3, 10), 10);
+	assert_int_equal(flush(fixture), 0);
+	await_line(fixture, 0, LOG_WARNING, "while somebody reads it");
+	assert_int_equal(fixture->gone_count, 0);
+	assert_int_equal(access(fixture->path, F_OK), -1);
+	assert_int_equal(sqlite3_close(reader), SQLITE_OK);
+	finish(open_session(fixture, 4, 10), 10);
+	assert_int_equal(flush(fixture), 0);
+	await_line(fixture, 1, LOG_WARNING, "the file was removed or replaced: it is opened anew");
+	while (fixture->gone_count == 0)
+		pause_for(fixture, 10 * MS);
+	expect_answer(moved, "SELECT group_concat(substr(sid, 1, 2)) FROM sessions", "01,02,03");
+	expect_answer(moved, "PRAGMA integrity_check", "ok");
+	expect_answer(fixture->path, "SELECT group_concat(substr(sid, 1, 2)) FROM sessions", "04");
+	assert_int_equal(fixture->line_count, 2);
+}
+
 /* All of the file but its first page, or that too. */
 static void overwrite(struct fixture *fixture, off_t from)
 {
@@ -321,6 +359,8 @@ int main(void)
 		small(a_lock_that_stays_is_trouble),
 		large(a_reader_is_not_in_the_way),
 		large(a_file_that_was_moved_away_is_made_anew),
+		cmocka_unit_test_setup_teardown(a_file_that_was_moved_under_a_reader_loses_nothing,
+						fixture_new, tear_down),
 		large(a_file_overwritten_in_the_middle_is_trouble),
 		large(a_file_that_is_none_any_more_is_trouble),
 		large(a_copy_from_earlier_is_noticed),
