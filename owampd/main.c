@@ -264,14 +264,16 @@ static int run(struct program *program)
 	return 0;
 }
 
-static void clean_up(struct program *program)
+/* Not 0: results were lost. */
+static int clean_up(struct program *program)
 {
 	struct server *server = &program->server;
 	const char *reason;
+	int error;
 
 	if (server->loop)
 		server_stop(server);
-	store_free(server->store);
+	error = store_free(server->store);
 	owamp_engine_free(server->engine);
 	policy_free(server->policy);
 	owamp_keyfile_free(server->keys);
@@ -281,6 +283,7 @@ static void clean_up(struct program *program)
 			  reason);
 	take_config(program, NULL);
 	config_free(program->start);
+	return error;
 }
 
 int main(int argc, char **argv)
@@ -302,12 +305,11 @@ int main(int argc, char **argv)
 	/* A log that nobody reads any more is no reason to end. */
 	(void)signal(SIGPIPE, SIG_IGN);
 	if (!server->config->foreground && go_to_background(&program.ready)) {
-		clean_up(&program);
+		(void)clean_up(&program);
 		return 1;
 	}
 	log_open(true, server->config->log_level);
 	raise_descriptor_limit();
 	status = run(&program) ? 1 : 0;
-	clean_up(&program);
-	return status;
+	return clean_up(&program) ? 1 : status;
 }

@@ -301,11 +301,11 @@ static uint64_t count_lost(const struct session *session, const struct owamp_rec
 
 /* What went wrong is said only where something did. */
 static void log_receiver(const struct session *session, const struct owamp_receive_health *health,
-			 uint32_t cut, const char *how)
+			 uint32_t cut, const char *how, const char *reason)
 {
 	const struct owamp_receiver_counters *counters = &health->counters;
 	uint64_t lost = store_lost(session->stored), left_out = store_left_out(session->stored);
-	char line[512] = "";
+	char line[512] = "", early[64] = "";
 
 	for (int i = OWAMP_RECEIVE_OK + 1; i < OWAMP_RECEIVE_RESULTS; i++) {
 		if (counters->results[i])
@@ -321,16 +321,21 @@ static void log_receiver(const struct session *session, const struct owamp_recei
 		append(line, sizeof line, "; %" PRIu64 " without a kernel timestamp", health->unstamped);
 	if (health->socket_drops)
 		append(line, sizeof line, "; %" PRIu64 " dropped at our own socket", health->socket_drops);
+	if (session->stop_known && session->stop.next_seq < session->request.packets)
+		append(early, sizeof early, "; ended early, at packet %u of %u", session->stop.next_seq,
+		       session->request.packets);
+	if (reason)
+		append(line, sizeof line, "; %s", reason);
 	if (lost)
 		append(line, sizeof line, "; %" PRIu64 " records could not be stored", lost);
 	if (left_out)
 		append(line, sizeof line, "; %" PRIu64 " duplicates left out", left_out);
 	log_write(line[0] ? LOG_WARNING : LOG_INFO,
 		  "%s: session %s %s: %" PRIu64 " packets received, %" PRIu64 " lost, %" PRIu64
-		  " duplicates%s",
+		  " duplicates%s%s",
 		  session->connection->name, session->sid_text, how,
 		  counters->results[OWAMP_RECEIVE_OK] - counters->duplicates,
-		  count_lost(session, counters, cut), counters->duplicates, line);
+		  count_lost(session, counters, cut), counters->duplicates, early, line);
 }
 
 /* Stops receiving. What makes the results invalid is a reason; where they end is *cut. */
@@ -379,7 +384,7 @@ static void end_receiver(struct session *session, enum archive_outcome outcome, 
 	end.end_ns = owamp_real_ns();
 	outcome = store_finish(session->stored, &end, cut);
 	if (started)
-		log_receiver(session, &health, cut, how[outcome]);
+		log_receiver(session, &health, cut, how[outcome], end.reason);
 	/* The store has its own account of the sender now. */
 	free(session->skips);
 	session->skips = NULL;

@@ -10,6 +10,7 @@
 #include <owamp/error.h>
 
 #include "owping/format.h"
+#include "owping/guard.h"
 #include "owping/output.h"
 #include "owping/report_json.h"
 #include "owping/report_raw.h"
@@ -35,10 +36,17 @@ static int prepare_failed(struct owping_run *run, const char *what)
 
 static int open_save(struct owping_run *run, struct owping_save *save)
 {
+	const char *refusal;
+	char reason[sizeof(run->reason)];
 	int fd;
 
 	if (save->path == NULL)
 		return 0;
+	refusal = owping_guard(save->path, run->options->archive);
+	if (refusal != NULL) {
+		snprintf(reason, sizeof(reason), "%s: %s", save->path, refusal);
+		return owping_run_fail(run, OWAMP_EINVAL, reason);
+	}
 	fd = open(save->path, O_WRONLY | O_CREAT | O_CLOEXEC, 0666);
 	save->file = fd < 0 ? NULL : fdopen(fd, "w");
 	if (save->file != NULL)
@@ -76,14 +84,16 @@ int owping_output_prepare(struct owping_run *run, struct owping_save *saves, uns
 
 	if (check_directory(run) < 0)
 		return run->error;
+	/* First, so that it is there to be told from the other files. */
+	if (owping_archive_open(&run->archive, run->options->archive) < 0) {
+		snprintf(reason, sizeof(reason), "archive %s", run->archive.error);
+		return owping_run_fail(run, OWAMP_ESYSTEM, reason);
+	}
 	for (unsigned i = 0; i < save_count; i++) {
 		if (open_save(run, &saves[i]) < 0)
 			return run->error;
 	}
-	if (owping_archive_open(&run->archive, run->options->archive) == 0)
-		return 0;
-	snprintf(reason, sizeof(reason), "archive %s", run->archive.error);
-	return owping_run_fail(run, OWAMP_ESYSTEM, reason);
+	return 0;
 }
 
 int owping_exit_status(int run_error, bool interrupted, const enum owping_outcome *outcomes, unsigned count)

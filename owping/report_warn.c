@@ -12,6 +12,9 @@
 #define LATENESS_NS  10000000
 #define STAMP_GAP_NS 1000000
 
+/* No network holds packets back for so long; clocks that nobody sets differ by more. */
+#define CLOCKS_DIFFER_NS INT64_C(10000000000)
+
 __attribute__((format(printf, 2, 3))) static void warn(struct owping_report *report, const char *format, ...)
 {
 	va_list list;
@@ -75,6 +78,41 @@ static void warn_delay(struct owping_report *report)
 		     delay);
 }
 
+/* Packets that are only late look just like clocks that differ, but for these signs. */
+static bool is_clocks(const struct owamp_receiver_counters *counters)
+{
+	uint64_t untimely = counters->results[OWAMP_RECEIVE_TIME];
+
+	if (counters->results[OWAMP_RECEIVE_OK] > untimely / 10)
+		return false;
+	return counters->time_offset_ns > 0 || counters->time_offset_ns < -CLOCKS_DIFFER_NS;
+}
+
+static void warn_untimely(struct owping_report *report)
+{
+	const struct owamp_receiver_counters *counters = &report->result->receive_health.counters;
+	uint64_t untimely = counters->results[OWAMP_RECEIVE_TIME];
+	int64_t offset_ns = counters->time_offset_ns;
+	char timeout[OWPING_TEXT_SIZE];
+	char offset[OWPING_TEXT_SIZE];
+
+	if (untimely == 0)
+		return;
+	owping_format_delay_auto(timeout, owamp_interval_to_ns(report->result->request.timeout));
+	owping_format_delay_auto(offset, offset_ns < 0 ? -offset_ns : offset_ns);
+	if (is_clocks(counters))
+		warn(report,
+		     "%" PRIu64 " %s discarded: stamped more than the timeout of %s away from their arrival; "
+		     "the clocks of the two hosts differ by about %s",
+		     untimely, plural(untimely), timeout, offset);
+	else
+		warn(report,
+		     "%" PRIu64 " %s discarded: stamped more than the timeout of %s away from their arrival, "
+		     "such as %s; %s the clocks of the two hosts differ",
+		     untimely, plural(untimely), timeout, offset,
+		     offset_ns > 0 ? "a stamp is wrong, or" : "they came later than the timeout, or");
+}
+
 static void warn_discarded(struct owping_report *report)
 {
 	static const char *const why[OWAMP_RECEIVE_RESULTS] = {
@@ -86,19 +124,8 @@ static void warn_discarded(struct owping_report *report)
 		[OWAMP_RECEIVE_LATE] = "arrived after being declared lost",
 	};
 	const struct owamp_receiver_counters *counters = &report->result->receive_health.counters;
-	uint64_t untimely = counters->results[OWAMP_RECEIVE_TIME];
-	char timeout[OWPING_TEXT_SIZE];
-	char offset[OWPING_TEXT_SIZE];
-	int64_t offset_ns =
-		counters->time_offset_ns < 0 ? -counters->time_offset_ns : counters->time_offset_ns;
 
-	if (untimely > 0)
-		warn(report,
-		     "%" PRIu64 " %s discarded: sent more than the timeout of %s away from their arrival; "
-		     "the clocks of the two hosts differ by about %s",
-		     untimely, plural(untimely),
-		     owping_format_delay_auto(timeout, owamp_interval_to_ns(report->result->request.timeout)),
-		     owping_format_delay_auto(offset, offset_ns));
+	warn_untimely(report);
 	for (int i = 0; i < OWAMP_RECEIVE_RESULTS; i++) {
 		if (why[i] != NULL && counters->results[i] > 0)
 			warn(report, "%" PRIu64 " %s discarded: %s", counters->results[i],

@@ -54,7 +54,7 @@ static void print_time_key(FILE *out, const char *key)
 	fprintf(out, "%.*s%s,", length, key, suffix);
 }
 
-static void print_header(FILE *out, json_t *object)
+void stats_csv_header(FILE *out, json_t *object)
 {
 	const char *separator = "";
 	const char *key;
@@ -114,7 +114,7 @@ void stats_csv_print(FILE *out, json_t *list)
 	json_array_foreach(list, i, object)
 	{
 		if (i == 0)
-			print_header(out, object);
+			stats_csv_header(out, object);
 		print_row(out, object);
 	}
 }

@@ -142,3 +142,12 @@ void stats_publish(struct stats_run *run, const char *name, json_t *list)
 		json_object_set_new(run->document, name, list);
 	}
 }
+
+void stats_publish_nothing(struct stats_run *run, const char *name, json_t *example)
+{
+	if (run->options->format == STATS_CSV)
+		stats_csv_header(run->out, example);
+	else if (run->options->format == STATS_JSON)
+		json_object_set_new(run->document, name, json_array());
+	json_decref(example);
+}

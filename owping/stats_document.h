@@ -44,4 +44,8 @@ const char *stats_source(bool exact);
 /* Adds list to the document as name, or prints it with --csv; takes the list over. */
 void stats_publish(struct stats_run *run, const char *name, json_t *list);
 
+/* The same without an entry; with --csv the header remains, of entries such as example, which it takes over.
+ */
+void stats_publish_nothing(struct stats_run *run, const char *name, json_t *example);
+
 #endif

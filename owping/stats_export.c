@@ -6,15 +6,22 @@
 
 #include <owamp/error.h>
 
+#include "owping/guard.h"
 #include "owping/report_raw.h"
 #include "owping/stats_document.h"
 #include "owping/stats_find.h"
 #include "owping/stats_measure.h"
 #include "owping/stats_table.h"
 
+#define CSV_HEADER                                                                                           \
+	"seq,send_time,send_time_ns,receive_time,receive_time_ns,delay_ns,send_error_ns,"                    \
+	"receive_error_ns,send_synchronized,receive_synchronized,ttl,duplicate\r\n"
+
 struct export
 {
 	struct stats_run *run;
+	const struct query_session *session;
+	bool begun;         /* the output is open, and what comes before the records is in it */
 	uint32_t limit;     /* records from there on are not the session's */
 	int64_t created_ns; /* for the NTP era */
 	uint64_t count;
@@ -80,23 +87,6 @@ static void print_csv(const struct export *export, const struct owamp_record *re
 	fprintf(out, ",%s\r\n", truth(record->duplicate));
 }
 
-static int print_record(void *context, const struct owamp_record *record)
-{
-	struct export *export = context;
-
-	if (record->seq >= export->limit)
-		return 0;
-	if (export->run->options->format == STATS_JSON)
-		print_json(export, record);
-	else if (export->run->options->format == STATS_CSV)
-		print_csv(export, record);
-	else
-		owping_report_raw_line(export->run->out, record);
-	export->count++;
-	/* A full disk is noticed now, not after gigabytes. */
-	return ferror(export->run->out) ? OWAMP_ESYSTEM : 0;
-}
-
 /* An object without its last brace, so that more can follow. */
 static int print_open(FILE *out, const json_t *object)
 {
@@ -129,10 +119,14 @@ static int print_end(struct stats_run *run, int error)
 static int open_output(struct stats_run *run)
 {
 	const char *name = run->options->output;
+	const char *refusal;
 	FILE *file;
 
 	if (!name || strcmp(name, "-") == 0)
 		return 0;
+	refusal = owping_guard(name, run->options->archive);
+	if (refusal)
+		return stats_fail(run, "%s: %s", name, refusal);
 	file = fopen(name, "we");
 	if (!file)
 		return stats_fail(run, "%s: %s", name, strerror(errno));
@@ -141,33 +135,67 @@ static int open_output(struct stats_run *run)
 	return 0;
 }
 
-static int print_records(struct export *export, const struct query_session *session)
+/* Once there is something to write, and not before: what the file held is lost then. */
+static int begin(struct export *export)
 {
 	struct stats_run *run = export->run;
-	bool is_json = run->options->format == STATS_JSON;
-	int error = 0;
+	int error = export->begun ? 0 : open_output(run);
 
-	if (is_json) {
-		json_object_set_new(run->document, "sid", stats_string(session->sid));
+	if (error || export->begun)
+		return error;
+	export->begun = true;
+	if (run->options->format == STATS_JSON) {
+		json_object_set_new(run->document, "sid", stats_string(export->session->sid));
 		error = print_open(run->out, run->document);
 		fputs("  \"records\": [", run->out);
 	} else if (run->options->format == STATS_CSV) {
-		fputs("seq,send_time,send_time_ns,receive_time,receive_time_ns,delay_ns,send_error_ns,"
-		      "receive_error_ns,send_synchronized,receive_synchronized,ttl,duplicate\r\n",
-		      run->out);
+		fputs(CSV_HEADER, run->out);
 	}
+	return error;
+}
+
+static int print_record(void *context, const struct owamp_record *record)
+{
+	struct export *export = context;
+	int error;
+
+	if (record->seq >= export->limit)
+		return 0;
+	error = begin(export);
+	if (error)
+		return error;
+	if (export->run->options->format == STATS_JSON)
+		print_json(export, record);
+	else if (export->run->options->format == STATS_CSV)
+		print_csv(export, record);
+	else
+		owping_report_raw_line(export->run->out, record);
+	export->count++;
+	/* A full disk is noticed now, not after gigabytes. */
+	return ferror(export->run->out) ? OWAMP_ESYSTEM : 0;
+}
+
+static int print_records(struct export *export)
+{
+	struct stats_run *run = export->run;
+	int error = stats_records(run->archive, export->session->session_id, print_record, export);
+
 	if (!error)
-		error = stats_records(run->archive, session->session_id, print_record, export);
+		error = begin(export);
 	if (error && ferror(run->out))
 		stats_fail(run, "%s: %s", run->out_name, strerror(errno));
 	error = stats_failed(run, error);
-	return is_json ? print_end(run, error) : error;
+	return run->options->format == STATS_JSON && export->begun ? print_end(run, error) : error;
 }
 
 static int export_session(struct stats_run *run, const struct query_session *session)
 {
-	struct export export = {.run = run, .limit = session->packets, .created_ns = session->created_ns};
-	int error;
+	struct export export = {
+		.run = run,
+		.session = session,
+		.limit = session->packets,
+		.created_ns = session->created_ns,
+	};
 
 	if (!session->packets_kept)
 		return stats_fail(run,
@@ -179,11 +207,16 @@ static int export_session(struct stats_run *run, const struct query_session *ses
 		export.limit = session->next_seq;
 	if (session->outcome == ARCHIVE_RUNNING)
 		fprintf(stderr, "owstats: note: the session is running: its records so far\n");
-	error = open_output(run);
-	return error ? error : print_records(&export, session);
+	return print_records(&export);
 }
 
 int stats_export(struct stats_run *run)
 {
-	return stats_find(run, export_session);
+	int error = stats_find(run, export_session);
+
+	if (run->found_nothing && run->options->format == STATS_CSV)
+		fputs(CSV_HEADER, run->out);
+	else if (run->found_nothing && run->options->format == STATS_JSON)
+		json_object_set_new(run->document, "records", json_array());
+	return error;
 }

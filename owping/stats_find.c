@@ -57,6 +57,7 @@ int stats_find(struct stats_run *run, int (*fn)(struct stats_run *run, const str
 	json_decref(search.candidates);
 	if (error)
 		return stats_failed(run, error);
+	run->found_nothing = search.count == 0;
 	if (search.count == 0)
 		return stats_fail(run, "%s: no session %s%s", run->options->archive, digits,
 				  i < 32 ? "..." : "");

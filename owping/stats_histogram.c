@@ -128,6 +128,18 @@ static int draw(const struct histogram_view *view, const struct stats_terminal *
 	return 0;
 }
 
+static json_t *bucket_object(const struct stats_bar *bar, uint64_t sum, uint64_t total)
+{
+	json_t *object = json_object();
+
+	json_object_set_new(object, "low_ns", json_integer(bar->low_ns));
+	json_object_set_new(object, "high_ns", json_integer(bar->high_ns));
+	json_object_set_new(object, "packets", stats_number(bar->packets));
+	json_object_set_new(object, "percent", stats_percent(bar->packets, total));
+	json_object_set_new(object, "cumulative_percent", stats_percent(sum, total));
+	return object;
+}
+
 static json_t *bucket_list(const struct histogram_view *view)
 {
 	uint64_t total = stats_pool_count(view->pool), sum = 0;
@@ -135,17 +147,18 @@ static json_t *bucket_list(const struct histogram_view *view)
 
 	for (size_t i = 0; i < view->count; i++) {
 		const struct stats_bar *bar = &view->bars[i];
-		json_t *object = json_object();
 
 		sum += bar->packets;
-		json_object_set_new(object, "low_ns", json_integer(bar->low_ns));
-		json_object_set_new(object, "high_ns", json_integer(bar->high_ns));
-		json_object_set_new(object, "packets", stats_number(bar->packets));
-		json_object_set_new(object, "percent", stats_percent(bar->packets, total));
-		json_object_set_new(object, "cumulative_percent", stats_percent(sum, total));
-		json_array_append_new(list, object);
+		json_array_append_new(list, bucket_object(bar, sum, total));
 	}
 	return list;
+}
+
+static void publish_nothing(struct stats_run *run)
+{
+	const struct stats_bar none = {0};
+
+	stats_publish_nothing(run, "buckets", bucket_object(&none, 0, 0));
 }
 
 static void publish(const struct histogram_view *view)
@@ -178,8 +191,10 @@ static int show(struct histogram_view *view)
 	size_t count, rows = options->rows;
 	int error = 0;
 
-	if (stats_pool_count(view->pool) == 0)
+	if (stats_pool_count(view->pool) == 0) {
+		publish_nothing(view->run);
 		return stats_fail(view->run, "%s: no packet was received: no delay", view->title);
+	}
 	stats_terminal_get(&terminal);
 	buckets = stats_pool_buckets(view->pool, &count);
 	if (rows == 0)
@@ -214,8 +229,10 @@ static int show_pair(struct stats_run *run)
 	struct stats_range range;
 	int error = stats_range_collect(&range, run, &config);
 
-	if (!error && range.step_count == 0)
+	if (!error && range.step_count == 0) {
+		publish_nothing(run);
 		error = stats_range_nothing(run, false);
+	}
 	if (!error) {
 		view.pool = range.steps[0].pool;
 		view.lost = range.steps[0].lost;
@@ -311,5 +328,9 @@ static int show_session(struct stats_run *run, const struct query_session *sessi
 
 int stats_histogram(struct stats_run *run)
 {
-	return run->options->sid ? stats_find(run, show_session) : show_pair(run);
+	int error = run->options->sid ? stats_find(run, show_session) : show_pair(run);
+
+	if (run->found_nothing)
+		publish_nothing(run);
+	return error;
 }

@@ -128,8 +128,12 @@ static int nothing(struct stats_run *run, const struct query_filter *filter)
 {
 	struct query_filter all = {.since_ns = INT64_MIN, .until_ns = INT64_MAX};
 	const char *const ends[] = {filter->from, filter->to};
+	const struct query_session no_session = {0};
+	const struct stats_figures no_figures = {0};
 	uint64_t count = 0;
 	int error = query_session_count(run->archive, &all, &count);
+
+	stats_publish_nothing(run, "sessions", stats_session_object(&no_session, &no_figures));
 
 	for (size_t i = 0; i < 2 && !error && count > 0; i++) {
 		bool known = true;

@@ -55,7 +55,8 @@ static int parse_when(struct parse *parse, int64_t *ns)
 
 static int parse_span(struct parse *parse, int64_t *ns)
 {
-	return expected(parse, stats_when_span(parse->text, ns), "a span of time, such as 10min, 1h or 30d");
+	return expected(parse, stats_when_span(parse->text, ns),
+			"a span of time above 0, such as 10min, 1h or 30d");
 }
 
 static int parse_number(struct parse *parse, uint32_t low, uint32_t high, uint32_t *value)

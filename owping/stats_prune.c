@@ -42,12 +42,18 @@ static void removed(void *context, const uint8_t sid[OWAMP_SID_SIZE])
 	stats_pruned_add(&pruning->pruned, owamp_sid_text(sid, text), pruning->retention.whole);
 }
 
+static const char *plural(uint64_t count)
+{
+	return count == 1 ? "" : "s";
+}
+
 static void show_progress(struct pruning *pruning)
 {
 	if (pruning->progress && pruning->steps++ % PROGRESS_EVERY == 0)
 		fprintf(stderr,
-			"\r\033[Kpruning: packets of %" PRIu64 " sessions, %" PRIu64 " whole sessions",
-			pruning->pruned.packets, pruning->pruned.whole);
+			"\r\033[Kpruning: packets of %" PRIu64 " session%s, %" PRIu64 " whole session%s",
+			pruning->pruned.packets, plural(pruning->pruned.packets), pruning->pruned.whole,
+			plural(pruning->pruned.whole));
 }
 
 static int prune(struct pruning *pruning)
@@ -99,7 +105,8 @@ static int note_rest(struct stats_run *run, uint64_t used)
 	if (error)
 		return stats_failed(run, error);
 	if (running > 0)
-		stats_note(run, "%" PRIu64 " running sessions are left alone", running);
+		stats_note(run, "%" PRIu64 " running session%s left alone", running,
+			   running == 1 ? " is" : "s are");
 	if (run->options->max_octets > 0 && used > run->options->max_octets)
 		stats_note(run, "%s are in use, more than %s: nothing that has ended is left to remove",
 			   octets_text(size, used), octets_text(limit, run->options->max_octets));
@@ -116,10 +123,10 @@ static void print_text(struct stats_run *run, const struct stats_pruned *pruned,
 	json_object_foreach(pruned->sessions, sid, what)
 		fprintf(run->out, "%s %s\n", json_string_value(what), sid);
 	fprintf(run->out,
-		"%s: the packets of %" PRIu64 " sessions, and %" PRIu64 " sessions whole; file %s, %s %s\n",
-		run->options->dry_run ? "would go" : "removed", pruned->packets, pruned->whole,
-		octets_text(from, before), run->options->dry_run ? "in use then about" : "now",
-		octets_text(to, after));
+		"%s: the packets of %" PRIu64 " session%s, and %" PRIu64 " session%s whole; file %s, %s %s\n",
+		run->options->dry_run ? "would go" : "removed", pruned->packets, plural(pruned->packets),
+		pruned->whole, plural(pruned->whole), octets_text(from, before),
+		run->options->dry_run ? "in use then about" : "now", octets_text(to, after));
 }
 
 static void publish(struct stats_run *run, const struct stats_pruned *pruned, uint64_t before, uint64_t after)

@@ -167,6 +167,9 @@ static struct stats_step *step_at(const struct walk *walk, int64_t ns)
 {
 	const struct stats_range *range = walk->range;
 
+	/* Packets are counted as asked for, summaries only in whole steps. */
+	if (walk->session->from_packets && (ns < walk->config->since_ns || ns >= walk->config->until_ns))
+		return NULL;
 	if (ns < range->begin_ns)
 		return walk->config->since_ns == INT64_MIN ? &range->steps[0] : NULL;
 	if (ns >= range->end_ns)
@@ -329,8 +332,9 @@ static int prepare(struct stats_range *range, struct stats_run *run, struct sess
 	choose_sources(range, sessions, config);
 	set_limits(range, sessions, config);
 	/* Whole steps or hours can have sessions that what was asked for has not. */
-	if ((has_begin && range->begin_ns < config->since_ns) ||
-	    (has_end && range->end_ns > config->until_ns)) {
+	range->widened = range->whole_hours && ((has_begin && range->begin_ns < config->since_ns) ||
+						(has_end && range->end_ns > config->until_ns));
+	if (range->widened) {
 		error = find_sessions(sessions, run->archive, config, has_begin ? range->begin_ns : INT64_MIN,
 				      has_end ? range->end_ns : INT64_MAX);
 		choose_sources(range, sessions, config);

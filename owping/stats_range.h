@@ -35,6 +35,7 @@ struct stats_range {
 	struct stats_step *steps;
 	bool exact;       /* all from packets, and all delays are kept */
 	bool whole_hours; /* from summaries, at least in part */
+	bool widened;     /* and so it has more than was asked for */
 
 	uint64_t sessions; /* that reach into the range */
 	uint64_t running;

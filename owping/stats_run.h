@@ -22,8 +22,9 @@ struct stats_run {
 	const char *out_name; /* for messages */
 	bool colors;
 	int64_t now_ns;
-	json_t *document; /* what --json prints; commands add to it, or print it and set it to NULL */
-	json_t *notes;    /* texts: what to know about the answer */
+	json_t *document;   /* what --json prints; commands add to it, or print it and set it to NULL */
+	bool found_nothing; /* no such SID */
+	json_t *notes;      /* texts: what to know about the answer */
 	char error[512];
 };
 

@@ -147,8 +147,10 @@ int stats_summary(struct stats_run *run)
 
 	if (!error)
 		error = collect(run, &directions[1]);
-	if (!error && directions[0].range.sessions == 0 && directions[1].range.sessions == 0)
+	if (!error && directions[0].range.sessions == 0 && directions[1].range.sessions == 0) {
+		stats_publish_nothing(run, "directions", direction_object(run, &directions[0]));
 		error = stats_range_nothing(run, true);
+	}
 	for (size_t i = 0; i < 2 && !error; i++) {
 		if (run->options->format != STATS_TEXT)
 			json_array_append_new(list, direction_object(run, &directions[i]));

@@ -33,6 +33,9 @@ size_t stats_columns(const char *text);
  */
 void stats_csv_print(FILE *out, json_t *list);
 
+/* Only the header, of a list of objects such as this one. */
+void stats_csv_header(FILE *out, json_t *object);
+
 /* A field, in quotes where that is due. */
 void stats_csv_text(FILE *out, const char *text);
 

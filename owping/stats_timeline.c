@@ -157,6 +157,15 @@ static int draw(struct stats_run *run, const struct stats_range *range)
 	return stats_failed(run, error);
 }
 
+static int nothing(struct stats_run *run)
+{
+	struct stats_step step = {0};
+	const struct stats_range range = {.steps = &step, .step_count = 1};
+
+	stats_publish_nothing(run, "steps", step_object(run, &range, 0));
+	return stats_range_nothing(run, false);
+}
+
 int stats_timeline(struct stats_run *run)
 {
 	const struct stats_options *options = run->options;
@@ -171,7 +180,7 @@ int stats_timeline(struct stats_run *run)
 	int error = stats_range_collect(&range, run, &config);
 
 	if (!error && range.step_count == 0)
-		error = stats_range_nothing(run, false);
+		error = nothing(run);
 	else if (!error && range.left_out == range.sessions)
 		error = stats_fail(run,
 				   "the packets are pruned, and steps that are not whole hours need them: "
@@ -181,6 +190,10 @@ int stats_timeline(struct stats_run *run)
 			   "%" PRIu64 " of %" PRIu64 " sessions are left out: their packets are pruned, and "
 			   "steps that are not whole hours need them",
 			   range.left_out, range.sessions);
+	if (!error && range.widened)
+		stats_note(run,
+			   "the range was widened to whole steps: what is left of pruned or many packets "
+			   "is counted by the hour");
 	if (!error && options->format != STATS_TEXT)
 		publish(run, &range);
 	else if (!error)

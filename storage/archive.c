@@ -176,12 +176,13 @@ static int set_up(struct archive *archive, enum archive_mode mode)
 	static const char write[] = "PRAGMA auto_vacuum = INCREMENTAL; PRAGMA journal_mode = WAL;"
 				    "PRAGMA synchronous = FULL; PRAGMA journal_size_limit = 67108864";
 	struct identity identity = {0};
-	int error = archive_exec(archive, both);
+	int error = archive_exec(archive, both), code;
 
 	/* Looked at before it is touched. */
 	if (!error)
 		error = identify(archive, &identity);
-	if (error && (sqlite3_errcode(archive->db) & 0xff) == SQLITE_READONLY)
+	code = sqlite3_errcode(archive->db) & 0xff;
+	if (error && (code == SQLITE_READONLY || (code == SQLITE_CANTOPEN && mode == ARCHIVE_READ)))
 		snprintf(archive->reason, sizeof archive->reason, "%s",
 			 mode == ARCHIVE_WRITE
 				 ? "cannot be written without write permission to its folder (SQLite's WAL)"

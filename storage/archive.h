@@ -96,10 +96,10 @@ struct archive_end {
 	const char *reason;                    /* NULL: nothing to say */
 	const struct owamp_stop_session *stop; /* the sender's account; NULL: none */
 	int64_t end_ns;
-	uint64_t records_lost;        /* that could not be stored */
-	uint64_t duplicates_left_out; /* on purpose */
-	bool summaries_due;           /* what is derived from the packets is not there yet */
-	const struct owamp_send_health *send_health;       /* NULL: did not send */
+	uint64_t records_lost;                       /* that could not be stored */
+	uint64_t duplicates_left_out;                /* on purpose */
+	bool summaries_due;                          /* what is derived from the packets is not there yet */
+	const struct owamp_send_health *send_health; /* NULL: did not send */
 	const struct owamp_receive_health *receive_health; /* NULL: did not receive */
 };
 

@@ -61,10 +61,10 @@ int archive_packet_insert(struct archive *archive, int64_t session_id, uint32_t 
 int archive_packets_seek(struct archive *archive, int64_t session_id, uint32_t begin_seq, uint32_t end_seq,
 			 struct archive_walk *walk, uint32_t *count)
 {
-	sqlite3_stmt *st =
-		archive_statement(archive, ARCHIVE_ST_PACKET_SEEK,
-				  "SELECT count(*), coalesce(min(arrival), 0), coalesce(max(arrival), -1)"
-				  " FROM packets WHERE session_id = ? AND arrival >= 0 AND seq BETWEEN ? AND ?");
+	sqlite3_stmt *st = archive_statement(
+		archive, ARCHIVE_ST_PACKET_SEEK,
+		"SELECT count(*), coalesce(min(arrival), 0), coalesce(max(arrival), -1)"
+		" FROM packets WHERE session_id = ? AND arrival >= 0 AND seq BETWEEN ? AND ?");
 	int error = 0;
 
 	*walk = (struct archive_walk){.session_id = session_id, .begin_seq = begin_seq, .end_seq = end_seq};

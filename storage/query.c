@@ -193,6 +193,9 @@ static void normalize(const char *endpoint, char text[256])
 		text[length - 1] = '\0';
 		memmove(text, text + 1, length - 1);
 	}
+	/* "fe80::1%eth0": which interface it was is not in the archive. */
+	if (strchr(text, ':'))
+		text[strcspn(text, "%")] = '\0';
 	if (inet_pton(AF_INET, text, address) == 1)
 		(void)inet_ntop(AF_INET, address, text, 256);
 	else if (inet_pton(AF_INET6, text, address) == 1)

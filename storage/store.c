@@ -125,9 +125,13 @@ static struct store_session *session_new(struct store *store, const uint8_t sid[
 static void removed(void *context, const uint8_t sid[OWAMP_SID_SIZE])
 {
 	struct store_session *session = store_find(context, sid);
+	char text[33];
 
 	if (!session || session->handle)
 		return;
+	say(session->store, LOG_INFO,
+	    "session %s: its packets are removed from the archive, it was kept long enough",
+	    owamp_sid_text(sid, text));
 	detach(session);
 	release(session);
 	free_unused(session);
@@ -260,17 +264,19 @@ int store_new(struct store **store, const struct store_config *config, struct st
 	*store = s;
 	s = NULL;
 cleanup:
-	store_free(s);
+	(void)store_free(s);
 	return result;
 }
 
-void store_free(struct store *store)
+int store_free(struct store *store)
 {
+	int error;
+
 	if (!store)
-		return;
+		return 0;
 	owamp_worker_free(store->worker);
 	archive_close(store->reader.archive);
-	writer_free(store->writer);
+	error = writer_free(store->writer);
 	for (size_t i = 0; i < BUCKETS; i++) {
 		while (store->buckets[i]) {
 			struct store_session *session = store->buckets[i];
@@ -282,6 +288,7 @@ void store_free(struct store *store)
 	}
 	free(store->path);
 	free(store);
+	return error;
 }
 
 void store_set_retention(struct store *store, const struct writer_retention *wanted)

@@ -55,8 +55,9 @@ struct store_count {
 int store_new(struct store **store, const struct store_config *config, struct store_count *count, char *error,
 	      size_t error_size);
 
-/* Writes what there is, for a bounded time. All fetches must be gone; grants are released. */
-void store_free(struct store *store);
+/* Writes what there is, for a bounded time. All fetches must be gone; grants are released. OWAMP_EPARTIAL:
+ * not all of it. */
+int store_free(struct store *store);
 
 void store_set_retention(struct store *store, const struct writer_retention *retention);
 

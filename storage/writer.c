@@ -134,10 +134,12 @@ int writer_new(struct writer **writer, const struct writer_config *config, char 
 	return 0;
 }
 
-void writer_free(struct writer *writer)
+int writer_free(struct writer *writer)
 {
+	bool given_up;
+
 	if (!writer)
-		return;
+		return 0;
 	pthread_mutex_lock(&writer->lock);
 	writer->quit = true;
 	pthread_cond_signal(&writer->change);
@@ -145,7 +147,9 @@ void writer_free(struct writer *writer)
 	pthread_join(writer->thread, NULL);
 	owamp_loop_unpost(writer->loop, &writer->gone_post);
 	owamp_loop_unpost(writer->loop, &writer->replaced_post);
+	given_up = writer->given_up;
 	release(writer);
+	return given_up ? OWAMP_EPARTIAL : 0;
 }
 
 /* With the lock: something that should not wait for the second to be over. */

@@ -57,11 +57,11 @@ struct writer_config {
 int writer_new(struct writer **writer, const struct writer_config *config, char *error, size_t error_size);
 
 /*
- * Writes what there is, for at most 5 s if it fails, and says in the log what
- * could not be written. Sessions that were not finished stay running in the
- * file, until the next writer_new(). Flushes that wait are answered.
+ * Writes what there is, for at most 5 s if it fails. Sessions that were not finished
+ * stay running in the file, until the next writer_new(). Flushes that wait are
+ * answered. OWAMP_EPARTIAL: not all was written; the log says what was not.
  */
-void writer_free(struct writer *writer);
+int writer_free(struct writer *writer);
 
 /* From now on. Loop's thread. */
 void writer_set_retention(struct writer *writer, const struct writer_retention *retention);

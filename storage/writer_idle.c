@@ -130,5 +130,7 @@ int writer_idle_step(struct writer *writer, bool *more)
 	if (error || now < writer->checkpoint_due)
 		return error;
 	writer->checkpoint_due = now + CHECKPOINT_NS;
+	/* What is cached hides damage to the file, however long it goes on. */
+	(void)sqlite3_db_release_memory(writer->archive->db);
 	return retention_checkpoint(writer->archive, false);
 }

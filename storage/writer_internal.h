@@ -117,10 +117,14 @@ struct writer {
 	struct archive *archive;
 	char reason[WRITER_REASON_SIZE]; /* why the last try failed */
 	bool busy;                       /* because of somebody else's lock */
-	bool staying;                    /* in a file that is gone, for its readers */
-	bool full;                       /* no room was why the last try failed */
-	bool located;                    /* session_id of all sessions that are stored are this file's */
-	bool doubt;                      /* a commit failed; another look at the file will tell */
+	bool left;                       /* a file that is gone, which was: */
+	dev_t left_device;
+	ino_t left_inode;
+	bool given_up; /* not all was written at the end */
+	bool staying;  /* in a file that is gone, for its readers */
+	bool full;     /* no room was why the last try failed */
+	bool located;  /* session_id of all sessions that are stored are this file's */
+	bool doubt;    /* a commit failed; another look at the file will tell */
 	struct writer_session *sessions, **sessions_last;
 	bool pending; /* what follows is not committed yet */
 	const struct queue_entry *batch;

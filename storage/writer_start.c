@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <syslog.h>
 #include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -97,8 +98,12 @@ int writer_lock(struct writer *writer, char *error, size_t error_size)
 	return result;
 }
 
+/* Sessions that are named in the log, so that it stays readable after a crash under load. */
+#define NAMED_MAX 20
+
 struct dead {
 	int64_t session_id;
+	char what[160]; /* SID, addresses and identity, for the log */
 	int64_t created_ns;
 	int64_t records;
 	int64_t last_ns; /* 0: nothing tells when it was last alive */
@@ -110,7 +115,9 @@ static int find_dead(struct writer *writer, struct dead *dead)
 		"SELECT session_id, created_ns, (SELECT count(*) FROM packets AS p WHERE p.session_id = "
 		"s.session_id),"
 		" (SELECT max(send_time_ns + coalesce(delay_ns, 0)) FROM packets AS p"
-		" WHERE p.session_id = s.session_id)"
+		" WHERE p.session_id = s.session_id),"
+		" sid || ' from ' || (SELECT address FROM endpoints WHERE endpoint_id = sender_id) ||"
+		" coalesce(' (user \"' || identity || '\")', '')"
 		" FROM sessions AS s WHERE outcome = 'running' AND program = ? ORDER BY session_id LIMIT 1";
 	sqlite3_stmt *st;
 	int step, error = 0;
@@ -120,10 +127,15 @@ static int find_dead(struct writer *writer, struct dead *dead)
 		return archive_failed(writer->archive);
 	(void)sqlite3_bind_text(st, 1, writer->program, -1, SQLITE_STATIC);
 	step = sqlite3_step(st);
-	if (step == SQLITE_ROW)
-		*dead = (struct dead){sqlite3_column_int64(st, 0), sqlite3_column_int64(st, 1),
-				      sqlite3_column_int64(st, 2), sqlite3_column_int64(st, 3)};
-	else if (step != SQLITE_DONE)
+	if (step == SQLITE_ROW) {
+		const char *what = (const char *)sqlite3_column_text(st, 4);
+
+		dead->session_id = sqlite3_column_int64(st, 0);
+		dead->created_ns = sqlite3_column_int64(st, 1);
+		dead->records = sqlite3_column_int64(st, 2);
+		dead->last_ns = sqlite3_column_int64(st, 3);
+		snprintf(dead->what, sizeof dead->what, "%s", what ? what : "");
+	} else if (step != SQLITE_DONE)
 		error = archive_failed(writer->archive);
 	(void)sqlite3_finalize(st);
 	return error;
@@ -150,6 +162,7 @@ int writer_settle_dead(struct writer *writer, char *error, size_t error_size)
 {
 	struct dead dead;
 	char reason[120];
+	uint64_t count = 0;
 	int result;
 
 	snprintf(reason, sizeof reason, "%s ended while the session was running", writer->program);
@@ -157,7 +170,14 @@ int writer_settle_dead(struct writer *writer, char *error, size_t error_size)
 		result = find_dead(writer, &dead);
 		if (!result && dead.session_id != 0)
 			result = end_dead(writer, &dead, reason);
+		if (!result && dead.session_id != 0 && count++ < NAMED_MAX)
+			writer_log(writer, LOG_WARNING,
+				   "session %s is broken: %s; %lld records of it are there", dead.what,
+				   reason, (long long)dead.records);
 	} while (!result && dead.session_id != 0);
+	if (count > NAMED_MAX)
+		writer_log(writer, LOG_WARNING, "%llu more sessions are broken for the same reason",
+			   (unsigned long long)(count - NAMED_MAX));
 	if (result) {
 		archive_rollback(writer->archive);
 		snprintf(error, error_size, "%s: ending the sessions that were left running: %s",

@@ -275,6 +275,8 @@ static bool can_leave(struct writer *writer)
 
 static int open_if_needed(struct writer *writer)
 {
+	int error;
+
 	if (writer->archive && archive_is_gone(writer->archive)) {
 		if (!can_leave(writer)) {
 			if (!writer->staying)
@@ -287,10 +289,21 @@ static int open_if_needed(struct writer *writer)
 		}
 		writer->staying = false;
 		writer_log(writer, LOG_WARNING, "the file was removed or replaced: it is opened anew");
+		writer->left = true;
+		writer->left_device = writer->archive->device;
+		writer->left_inode = writer->archive->inode;
 		writer_close_file(writer);
-		owamp_loop_post(writer->loop, &writer->replaced_post);
 	}
-	return writer->archive ? 0 : writer_open_file(writer);
+	if (writer->archive)
+		return 0;
+	error = writer_open_file(writer);
+	if (error || !writer->left)
+		return error;
+	/* A disk that was only unplugged comes back with the same file. */
+	writer->left = false;
+	if (writer->archive->device != writer->left_device || writer->archive->inode != writer->left_inode)
+		owamp_loop_post(writer->loop, &writer->replaced_post);
+	return 0;
 }
 
 int writer_store(struct writer *writer)

@@ -147,6 +147,7 @@ void writer_trouble_given_up(struct writer *writer)
 	pthread_mutex_unlock(&writer->lock);
 	for (const struct writer_session *s = writer->sessions; s; s = s->next)
 		sessions += s->finishing;
+	writer->given_up = true;
 	writer_log(writer, LOG_ERR,
 		   "%s: at the end %" PRIu32 " record%s and the end%s of %" PRIu64
 		   " session%s were not written",

@@ -214,7 +214,7 @@ class Answers:
             steps = [row for row in make_clock()
                      if row[1] == session.program and row[5] and session.start <= row[0] <= end]
             bad = (any((health[name] or 0) > most for name, most in (
-                ("socket_drops", 0), ("unstamped", 0), ("discarded_time", 0), ("send_errors", 0),
+                ("socket_drops", 0), ("unstamped", 0), ("send_errors", 0),
                 ("send_lateness_mean_ns", 1000000), ("send_lateness_max_ns", 100000000)))
                    or session.records_lost or steps)
             if bad:
@@ -222,8 +222,8 @@ class Answers:
                     "sender": session.sender, "receiver": session.receiver, "session_id": session.id,
                     "sid": session.sid, "start_ns": session.start, "start_time": precise(session.start),
                     "outcome": session.outcome, "socket_drops": health["socket_drops"],
-                    "unstamped": health["unstamped"], "discarded_time": health["discarded_time"],
-                    "send_errors": health["send_errors"], "send_error_text": health["send_error_text"],
+                    "unstamped": health["unstamped"], "send_errors": health["send_errors"],
+                    "send_error_text": health["send_error_text"],
                     "send_lateness_mean_ns": health["send_lateness_mean_ns"],
                     "send_lateness_max_ns": health["send_lateness_max_ns"],
                     "records_lost": session.records_lost, "clock_steps": len(steps)})
@@ -339,10 +339,10 @@ def bad_meter(known, asked):
     rows = [row for row in known.meter_trouble() if within(asked.begin, row["start_ns"], asked.end)]
     return [{"start_time": row["start_time"], "sender": row["sender"], "receiver": row["receiver"],
              "socket_drops": row["socket_drops"], "unstamped": row["unstamped"],
-             "discarded_time": row["discarded_time"], "send_errors": row["send_errors"],
-             "send_error_text": row["send_error_text"], "late_mean_ms": ms(row["send_lateness_mean_ns"]),
-             "late_max_ms": ms(row["send_lateness_max_ns"]), "records_lost": row["records_lost"],
-             "clock_steps": row["clock_steps"]} for row in sorted_by(rows, "start_ns", "session_id")]
+             "send_errors": row["send_errors"], "send_error_text": row["send_error_text"],
+             "late_mean_ms": ms(row["send_lateness_mean_ns"]), "late_max_ms": ms(row["send_lateness_max_ns"]),
+             "records_lost": row["records_lost"], "clock_steps": row["clock_steps"]}
+            for row in sorted_by(rows, "start_ns", "session_id")]
 
 
 def clock(known, asked):

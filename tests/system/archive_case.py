@@ -44,7 +44,8 @@ class ArchiveTest(harness.SystemTest):
                                     % measurement.sid.hex())
         self.assertEqual(line[1], how)
         self.assertEqual(int(line[2]), len(measurement.sent), "packets received, of all that were sent")
-        lost = re.fullmatch(r"(?:; (\d+) records could not be stored)?", line[4])
+        lost = re.fullmatch(r"(?:; ended early, at packet \d+ of \d+|; the control connection[^;]*"
+                            r"|; owampd[^;]*|; the server[^;]*)*(?:; (\d+) records could not be stored)?", line[4])
         self.assertIsNotNone(lost, line[0])
         return int(line[2]), int(line[3]), int(lost[1] or 0)
 

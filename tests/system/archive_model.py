@@ -137,21 +137,38 @@ def grouped(records, span):
     return dict(sorted(groups.items()))
 
 
+def never_sent(records, skips):
+    """The packets in skips as they are stored, like lost ones; and rows of losses of what had arrived."""
+    rows = [record._replace(receive=None, receive_error=1, send_error=1, ttl=255)
+            if is_skipped(record, skips) else record
+            for record in records if not (is_skipped(record, skips) and record.duplicate)]
+    return rows + [record._replace(receive=None, duplicate=1) for record in first_arrivals(rows)[::50]]
+
+
+def is_skipped(record, skips):
+    return any(first <= record.seq <= last for first, last in skips)
+
+
 class Session:
-    def __init__(self, session_id, pair, start, content, **columns):
+    """stored: all rows; content: those that count. Never sent, and lost although it had arrived, do not."""
+
+    def __init__(self, session_id, pair, start, stored, **columns):
         self.id = session_id
         self.sender, self.receiver = pair
         self.start = start
-        self.content = content
+        self.stored = stored
+        self.skips = columns.pop("skips", ())
+        self.content = [record for record in stored if not is_skipped(record, self.skips)
+                        and not (record.receive is None and record.duplicate)]
         self.health = columns.pop("health", None)
         self.columns = {
             "sid": "%032x" % (session_id * 0x123456789ABCDEF0123456789), "sender_port": 9000,
             "receiver_port": 9001,
             "ip_version": 4, "direction": "received", "server": "receiver", "mode": "unauthenticated",
-            "peer": self.sender, "packets": len({record.seq for record in content}), "padding_octets": 0,
+            "peer": self.sender, "packets": len({record.seq for record in stored}), "padding_octets": 0,
             "type_p": 0,
             "timeout_ntp": 2 << 32, "start_ns": start, "start_residue": 0, "created_ns": start - SECOND,
-            "end_ns": start + HOUR, "outcome": "finished", "reason": None, "records": len(content),
+            "end_ns": start + HOUR, "outcome": "finished", "reason": None, "records": len(stored),
             "records_lost": 0, "packets_kept": 1, "summaries_due": 0, "removal_due": 0, "program": "owampd",
             "version": "0.1.0", **columns}
 
@@ -191,6 +208,8 @@ def make_sessions(seed):
     def add(pair, start, count, interval, base, spread, **options):
         columns = options.pop("columns", {})
         records = make_records(rng, start, count, interval, base, spread, **options)
+        if "skips" in columns:
+            records = never_sent(records, columns["skips"])
         sessions.append(Session(len(sessions) + 1, pair, start, records, **columns))
 
     there, back = (PARIS, TOKYO), (TOKYO, PARIS)
@@ -248,6 +267,9 @@ def make_sessions(seed):
     add(from_lima, NOW - 9 * HOUR, 300, 10 * SECOND, 70000000, 200000, columns=healthy)
     add(from_lima, NOW - 8 * HOUR, 0, SECOND, 1, 1,
         columns={"outcome": "invalid", "reason": "a packet came that was never sent", "packets": 10})
+    # Packets that were never sent, and some that arrived and were called lost all the same.
+    add(there, NOW - 7 * HOUR + 222222222, 400, 9 * SECOND, 15000000, 100000, loss=0.05,
+        columns={"skips": ((0, 0), (30, 59), (300, 301))})
     return sessions
 
 
@@ -277,7 +299,7 @@ def insert(db, table, **columns):
 
 
 def store_packets(db, session):
-    for arrival, record in enumerate(session.content):
+    for arrival, record in enumerate(session.stored):
         send, delay = send_ns(record), delay_ns(record)
         receive_residue = 0
         if delay is not None:
@@ -327,6 +349,8 @@ def store(db, sessions):
     for session in sessions:
         insert(db, "sessions", session_id=session.id, sender_id=ids[session.sender],
                receiver_id=ids[session.receiver], **session.columns)
+        for first, last in session.skips:
+            insert(db, "skip_ranges", session_id=session.id, first_seq=first, last_seq=last)
         store_packets(db, session)
         store_summaries(db, session)
         if session.health is not None:

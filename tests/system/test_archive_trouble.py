@@ -329,7 +329,7 @@ class End(Trouble):
             self.account(during)
             stream.end()
             self.server.signal(signal.SIGTERM)
-            self.assertEqual(self.server.wait(), 0)
+            self.assertEqual(self.server.wait(), 1)
             self.server.stopped = True
             said = self.server.wait_log("archive %s: .*locked.*: at the end (\\d+) records and the ends of"
                                         " (\\d+) sessions were not written" % self.path)

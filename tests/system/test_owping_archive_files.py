@@ -29,9 +29,36 @@ class Files(Base):
         """Where permissions concern root too."""
         return Wrapped(self.space, ["setpriv", "--bounding-set", "-all", "--inh-caps", "-all"])
 
+    def test_records_over_archive(self):
+        """-T, -F and owfetch's FILE never replace an archive or another database."""
+        self.assert_status(self.owping(self.space, "--archive", self.archive, *harness.QUICK, self.net.v4), 0)
+        before = self.dump()
+        link = self.files + "/link"
+        os.symlink(self.archive, link)
+        hard = self.files + "/hard"
+        os.link(self.archive, hard)
+        dotted = os.path.join(os.path.dirname(self.archive), ".", os.path.basename(self.archive))
+        mark = self.server.mark()
+        for option in ("-T", "-F"):
+            for name in (link, hard, dotted):
+                self.not_saved("owping", name, "belongs to the archive", option, name, "--archive", self.archive,
+                               *harness.QUICK, self.net.v4)
+                self.not_saved("owping", name, "is an SQLite database", option, name, *harness.QUICK, self.net.v4)
+            fresh = self.files + "/fresh%s.db" % option
+            self.not_saved("owping", self.files + "/./fresh%s.db" % option, "belongs to the archive", option,
+                           self.files + "/./fresh%s.db" % option, "--archive", fresh, *harness.QUICK, self.net.v4)
+        self.not_saved("owfetch", self.archive, "is an SQLite database", self.net.v4, "0" * 32, self.archive)
+        self.assertEqual(self.dump(), before)
+        self.assertEqual(self.server.find("session.* started", mark), [])
+
+    def not_saved(self, program, name, reason, *arguments):
+        run = self.start(self.space, program, *arguments, json_output=False).end()
+        self.assert_status(run, 1)
+        self.assertEqual(run.stderr.rstrip(), "%s: %s: %s: it is not overwritten" % (program, name, reason))
+
     def test_not_there(self):
         self.refused(self.files + "/no/results.db",
-                     r"unable to open database file \(No such file or directory\)")
+                     r"cannot be created: .*: No such file or directory")
         self.refused(self.files, "is not a regular file")
         self.assert_never_logged(self.server, "session.* started")
 
@@ -55,13 +82,13 @@ class Files(Base):
         before = self.dump()
         os.chmod(self.archive, 0o444)
         mark = self.server.mark()
-        self.refused(self.archive, "attempt to write a readonly database", self.powerless())
+        self.refused(self.archive, "Permission denied", self.powerless())
         self.assertEqual(self.dump(), before)
         self.assertEqual(self.server.find("session.* started", mark), [])
 
     def test_permission(self):
         os.chmod(self.files, 0o555)
-        self.refused(self.archive, "unable to open database file|Permission denied", self.powerless())
+        self.refused(self.archive, "cannot be created: .*: Permission denied", self.powerless())
         self.assertEqual(os.listdir(self.files), [])
         self.assert_never_logged(self.server, "session.* started")
 

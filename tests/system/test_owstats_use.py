@@ -63,6 +63,39 @@ class Export(helper.OwstatsTest):
         with open(path, encoding="ascii") as file:
             self.assertEqual(len(file.readlines()), len(self.lines))
 
+    def test_overwrites_no_database(self):
+        """Neither the archive, by whatever name, nor what belongs to it, nor any other."""
+        directory = os.path.dirname(self.archive)
+        os.symlink(self.archive, directory + "/symbolic")
+        os.link(self.archive, directory + "/hard")
+        other = directory + "/other.sqlite"
+        with contextlib.closing(sqlite3.connect(other)) as db:
+            db.execute("CREATE TABLE cakes (name TEXT)")
+        with contextlib.closing(sqlite3.connect(self.archive)) as db:
+            db.execute("SELECT count(*) FROM sessions").fetchone()
+            names = (self.archive, directory + "/./archive.sqlite", directory + "/symbolic", directory + "/hard",
+                     self.archive + "-wal", self.archive + "-shm", other)
+            before = {name: (os.path.getsize(name), digest(name)) for name in names if not name.endswith("-shm")}
+            for archive in (self.archive, directory + "/symbolic"):
+                for name in names:
+                    answer = run("export", self.session.sid, "-o", name, archive=archive)
+                    reason = "is an SQLite database" if name == other else "belongs to the archive"
+                    self.assertEqual(answer, (1, "", "owstats: %s: %s: it is not overwritten\n" % (name, reason)))
+            self.assertEqual({name: (os.path.getsize(name), digest(name)) for name in before}, before)
+            self.assertEqual(db.execute("PRAGMA integrity_check").fetchone()[0], "ok")
+
+    def test_unreadable_records(self):
+        """What a file held is there until there are records to replace it."""
+        path = self.directory() + "/out"
+        with open(path, "w", encoding="ascii") as file:
+            file.write("precious")
+        self.change(self.archive, "DROP TABLE packets")
+        for arguments in ((), ("--json",), ("--csv",)):
+            answer = run("export", self.session.sid, "-o", path, *arguments, archive=self.archive)
+            self.assertEqual(answer.status, 1)
+            with open(path, encoding="ascii") as file:
+                self.assertEqual(file.read(), "precious")
+
     def test_json_and_csv(self):
         found = self.ask(self.archive, "export", self.session.sid)["records"]
         rows = self.rows(self.archive, "export", self.session.sid)
@@ -138,7 +171,7 @@ class Prune(helper.OwstatsTest):
         found = self.ask(self.archive, "prune", *self.KEEP)
         self.assertEqual(self.removed(found), {(self.sids[2], "packets"), (self.sids[3], "session")})
         self.assertEqual((found["dry_run"], found["sessions_removed"], found["packets_removed_of"]), (False, 1, 1))
-        self.assertEqual(found["notes"], ["1 running sessions are left alone"])
+        self.assertEqual(found["notes"], ["1 running session is left alone"])
         self.assertEqual(found["octets_after"], os.path.getsize(self.archive))
         after = {row["sid"]: row for row in self.ask(self.archive)["sessions"]}
         self.assertEqual(set(after), {self.sids[1], self.sids[2], self.sids[4]})
@@ -154,7 +187,7 @@ class Prune(helper.OwstatsTest):
     def test_text(self):
         text = self.text(self.archive, "prune", *self.KEEP)
         self.assertEqual(set(text.splitlines()[:2]), {"packets " + self.sids[2], "session " + self.sids[3]})
-        self.assertRegex(text, r"removed: the packets of 1 sessions, and 1 sessions whole; file \S+ KiB, now \S+ KiB")
+        self.assertRegex(text, r"removed: the packets of 1 session, and 1 session whole; file \S+ KiB, now \S+ KiB")
 
     def test_by_size(self):
         """The oldest packets go first, and the file gets shorter."""
@@ -289,7 +322,64 @@ class Files(helper.OwstatsTest):
         self.assertEqual(digest(archive), before)
 
 
+class Nothing(helper.OwstatsTest):
+    """Programs find the list they look for, empty; but none where the archive could not be read."""
+
+    LISTS = {("list", "--from", "192.0.2.99"): "sessions", ("summary", PARIS, "192.0.2.99"): "directions",
+             ("timeline", PARIS, "192.0.2.99"): "steps", ("histogram", PARIS, "192.0.2.99"): "buckets",
+             ("histogram", "ffff"): "buckets", ("export", "ffff"): "records"}
+    SOME = {"list": ("list",), "summary": ("summary", PARIS, TOKYO), "timeline": ("timeline", PARIS, TOKYO)}
+
+    def test_nothing_found(self):
+        session = make(1, 1)
+        archive = self.archive_of([session])
+        for arguments, name in self.LISTS.items():
+            answer = run(*arguments, "--json", archive=archive)
+            self.assertEqual((answer.status, json.loads(answer.stdout)[name]), (1, []), arguments)
+            some = self.SOME.get(arguments[0], (arguments[0], session.sid))
+            header = run(*some, "--csv", archive=archive).stdout.split("\r\n", maxsplit=1)[0]
+            answer = run(*arguments, "--csv", archive=archive)
+            self.assertEqual((answer.status, answer.stdout), (1, header + "\r\n"), arguments)
+
+    def test_cannot_open(self):
+        for arguments, name in self.LISTS.items():
+            answer = run(*arguments, "--json", archive=self.directory() + "/none")
+            document = json.loads(answer.stdout)
+            self.assertEqual((answer.status, name in document), (1, False))
+            self.assertIn("No such file", document["error"])
+            self.assertEqual(run(*arguments, "--csv", archive=self.directory() + "/none")[:2], (1, ""))
+
+    def test_zone(self):
+        archive = self.archive_of([make(1, 1)])
+        self.change(archive, "UPDATE endpoints SET address = 'fe80::1' WHERE address = '%s'" % PARIS)
+        for name in ("fe80::1", "fe80::1%eth0", "[FE80:0::1%eth0]"):
+            self.assertEqual(len(self.ask(archive, "list", "--from", name)["sessions"]), 1, name)
+        self.fails(1, "no session has an endpoint fe80::2%eth0", "list", "--from", "fe80::2%eth0", archive=archive)
+
+    def test_clipped_timeline(self):
+        """Packets count only within what was asked for, though steps are whole."""
+        session = make(1, 1, count=2000)
+        archive = self.archive_of([session])
+        low, high = session.start_ns + 30 * SECOND, session.start_ns + 75 * SECOND
+        arguments = ("timeline", PARIS, TOKYO, "--step", "1h", "--since", helper.time_text(low, 9), "--until",
+                     helper.time_text(high, 9))
+        found = self.ask(archive, *arguments)
+        expected = {record.seq for record in helper.within(low, high, session.content)}
+        self.assertEqual((sum(step["sent"] for step in found["steps"]), found["notes"]), (len(expected), []))
+        self.prune(archive, 1)
+        note = "the range was widened to whole steps"
+        found = self.ask(archive, *arguments)
+        self.assertIn(note, found["notes"][0])
+        self.assertGreater(sum(step["sent"] for step in found["steps"]), len(expected))
+        self.assertIn("note: " + note, self.text(archive, *arguments))
+        self.assertIn("note: " + note, run(*arguments, "--csv", archive=archive).stderr)
+
+
 class Usage(helper.OwstatsTest):
+    def test_spans(self):
+        for arguments in (("timeline", PARIS, TOKYO, "--step", "0s"), ("prune", "--keep-packets", "0s")):
+            self.fails(2, "0s: expected a span of time above 0, such as", *arguments)
+
     def test_usage(self):
         for arguments, message in ((("lost",), "lost: no such command"), (("show",), "expected one SID"),
                                    (("list", "--since", "1h", "--until", "2h"), "--since is not before --until"),

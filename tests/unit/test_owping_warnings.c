@@ -53,13 +53,31 @@ static void test_warnings_receiver(void **state)
 	fixture_begin(&f);
 	fixture_lose(&f);
 	f.result.has_receive_health = true;
-	health->counters.results[OWAMP_RECEIVE_OK] = 10;
+	health->counters.results[OWAMP_RECEIVE_OK] = 9;
 	health->counters.results[OWAMP_RECEIVE_TIME] = 90;
 	health->counters.time_offset_ns = -37000000000;
 	assert_warnings(
 		&f, 1,
-		"90 packets were discarded: sent more than the timeout of 2 s away from their arrival; "
+		"90 packets were discarded: stamped more than the timeout of 2 s away from their arrival; "
 		"the clocks of the two hosts differ by about 37 s");
+	health->counters.results[OWAMP_RECEIVE_OK] = 10;
+	assert_warnings(
+		&f, 1,
+		"90 packets were discarded: stamped more than the timeout of 2 s away from their arrival, "
+		"such as 37 s; they came later than the timeout, or the clocks of the two hosts differ");
+	/* Nothing else came, but a network can do this too. */
+	health->counters.results[OWAMP_RECEIVE_OK] = 0;
+	health->counters.time_offset_ns = -2500000000;
+	assert_warnings(
+		&f, 1,
+		"90 packets were discarded: stamped more than the timeout of 2 s away from their arrival, "
+		"such as 2.5 s; they came later than the timeout, or the clocks of the two hosts differ");
+	/* Before it was sent no packet arrives. */
+	health->counters.time_offset_ns = 2500000000;
+	assert_warnings(
+		&f, 1,
+		"90 packets were discarded: stamped more than the timeout of 2 s away from their arrival; "
+		"the clocks of the two hosts differ by about 2.5 s");
 	health->counters.results[OWAMP_RECEIVE_HMAC] = 1;
 	assert_warnings(&f, 2, "1 packet was discarded: failed authentication");
 	health->unstamped = 4;

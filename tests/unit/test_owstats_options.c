@@ -154,7 +154,7 @@ static void test_wrong(void **state)
 	assert_wrong("--outcome good", "--outcome good: expected running, finished, broken or invalid");
 	assert_wrong("--limit many", "--limit many: expected a number from 0 to 4294967295");
 	assert_wrong("timeline a b --step 0s",
-		     "--step 0s: expected a span of time, such as 10min, 1h or 30d");
+		     "--step 0s: expected a span of time above 0, such as 10min, 1h or 30d");
 	assert_wrong("histogram abcd --rows 3", "--rows 3: expected a number from 4 to 1000");
 	assert_wrong("summary a b --percentiles 0",
 		     "--percentiles 0: expected up to 64 numbers above 0 and up to 100, such as 50,95,99.9");
