@@ -209,7 +209,8 @@ class Owampd(Process):
         counts = {"sid": line[1]}
         for part in re.split("[;,] ", line[2]):
             match = re.match(r"(\d+) (?:discarded: )?([a-z ]+)", part)
-            counts[match[2].strip()] = int(match[1])
+            if match:  # else it is why it ended
+                counts[match[2].strip()] = int(match[1])
         return {key: value for key, value in counts.items() if value}
 
     def reload(self, expect):
