@@ -284,18 +284,13 @@ static uint64_t count_lost(const struct session *session, const struct owamp_rec
 			   uint32_t cut)
 {
 	uint64_t received = counters->results[OWAMP_RECEIVE_OK] - counters->duplicates;
-	uint64_t lost = counters->lost, skipped = 0;
+	uint64_t lost = counters->lost, skipped;
 
 	if (!session->stop_known)
 		return lost;
 	if (session->stop.next_seq == cut && received <= cut)
 		lost = cut - received;
-	for (uint32_t i = 0; i < session->stop.skip_count; i++) {
-		const struct owamp_skip_range *skip = &session->stop.skips[i];
-
-		if (skip->first < cut)
-			skipped += (skip->last < cut ? skip->last + (uint64_t)1 : cut) - skip->first;
-	}
+	skipped = owamp_skips_below(session->stop.skips, session->stop.skip_count, cut);
 	return lost > skipped ? lost - skipped : 0;
 }
 

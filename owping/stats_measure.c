@@ -26,7 +26,7 @@ int stats_cover_load(struct stats_cover *cover, struct archive *archive, const s
 	cover->limit = session->packets;
 	if (session->stop_known && session->next_seq < cover->limit)
 		cover->limit = session->next_seq;
-	return query_skips(archive, session->session_id, &cover->skips, &cover->skip_count);
+	return archive_skips_load(archive, session->session_id, &cover->skips, &cover->skip_count);
 }
 
 void stats_cover_free(struct stats_cover *cover)
@@ -37,22 +37,7 @@ void stats_cover_free(struct stats_cover *cover)
 
 bool stats_covers(const struct stats_cover *cover, uint32_t seq)
 {
-	const struct owamp_skip_range *skips = cover->skips;
-	uint32_t count = cover->skip_count;
-
-	while (count > 0) {
-		const struct owamp_skip_range *middle = &skips[count / 2];
-
-		if (seq >= middle->first && seq <= middle->last)
-			return false;
-		if (seq > middle->last) {
-			skips = middle + 1;
-			count -= count / 2 + 1;
-		} else {
-			count /= 2;
-		}
-	}
-	return seq < cover->limit;
+	return seq < cover->limit && !owamp_skips_contain(cover->skips, cover->skip_count, seq);
 }
 
 int stats_records(struct archive *archive, int64_t session_id,
@@ -198,18 +183,6 @@ static int add_bucket(void *context, int64_t hour_ns, const struct histogram_buc
 	return stats_pool_add_bucket(figures->pool, bucket);
 }
 
-static uint64_t count_skipped(const struct stats_cover *cover)
-{
-	uint64_t skipped = 0;
-
-	for (uint32_t i = 0; i < cover->skip_count && cover->skips[i].first < cover->limit; i++) {
-		uint32_t last = cover->skips[i].last < cover->limit ? cover->skips[i].last : cover->limit - 1;
-
-		skipped += (uint64_t)last - cover->skips[i].first + 1;
-	}
-	return skipped;
-}
-
 static int measure_summaries(struct stats_figures *figures, struct archive *archive,
 			     const struct query_session *session)
 {
@@ -224,7 +197,8 @@ static int measure_summaries(struct stats_figures *figures, struct archive *arch
 					figures);
 	if (error)
 		return error;
-	figures->skipped = count_skipped(&figures->cover);
+	figures->skipped =
+		owamp_skips_below(figures->cover.skips, figures->cover.skip_count, figures->cover.limit);
 	limit = figures->skipped + figures->sent;
 	if (session->outcome == ARCHIVE_FINISHED && figures->cover.limit > limit)
 		figures->unknown = figures->cover.limit - limit;

@@ -1,8 +1,8 @@
 #include <assert.h>
-#include <math.h>
 #include <stdlib.h>
 
 #include <owamp/error.h>
+#include <owamp/stats.h>
 
 #include "owping/stats_pool.h"
 
@@ -98,17 +98,6 @@ static int ascending(const void *left, const void *right)
 	return (a > b) - (a < b);
 }
 
-/* The rank, from 1; as in owamp_stats, what 99.9 is too large by in binary must not count. */
-static size_t rank(double percent, size_t count)
-{
-	double share = percent * (double)count / 100;
-	double result = ceil(share - share * 0x1p-51);
-
-	if (result < 1)
-		return 1;
-	return result < (double)count ? (size_t)result : count;
-}
-
 static int from_buckets(const struct stats_pool *pool, double percent, int64_t *delay_ns)
 {
 	int error = histogram_percentile(pool->histogram, percent, delay_ns);
@@ -134,7 +123,7 @@ int stats_pool_percentile(struct stats_pool *pool, double percent, int64_t *dela
 	if (!pool->sorted)
 		qsort(pool->delays, pool->count, sizeof *pool->delays, ascending);
 	pool->sorted = true;
-	*delay_ns = pool->delays[rank(percent, pool->count) - 1];
+	*delay_ns = pool->delays[owamp_percentile_rank(percent, pool->count) - 1];
 	return 0;
 }
 

@@ -163,7 +163,7 @@ static int prune_for_real(struct stats_run *run, struct stats_pruned *pruned, ui
 
 	*pruned = pruning.pruned;
 	if (!error)
-		error = stats_failed(run, query_octets(run->archive, after, &used));
+		error = stats_failed(run, archive_octets(run->archive, after, &used));
 	return error ? error : note_rest(run, used);
 }
 
@@ -171,7 +171,7 @@ int stats_prune(struct stats_run *run)
 {
 	struct stats_pruned pruned = {.sessions = json_object()};
 	uint64_t before, after = 0, used;
-	int error = stats_failed(run, query_octets(run->archive, &before, &used));
+	int error = stats_failed(run, archive_octets(run->archive, &before, &used));
 
 	if (!error && run->options->dry_run)
 		error = stats_prune_preview(run, &pruned, used, &after);
@@ -179,7 +179,7 @@ int stats_prune(struct stats_run *run)
 		error = prune_for_real(run, &pruned, &after);
 	/* What went before a failure is gone. */
 	if (error && json_object_size(pruned.sessions) > 0)
-		(void)query_octets(run->archive, &after, &used);
+		(void)archive_octets(run->archive, &after, &used);
 	if (!error || json_object_size(pruned.sessions) > 0) {
 		if (run->options->format == STATS_TEXT)
 			print_text(run, &pruned, before, after);

@@ -48,10 +48,10 @@ int stats_failed(struct stats_run *run, int error);
 /* A note: below the text, in the document, or on standard error with --csv. */
 __attribute__((format(printf, 2, 3))) void stats_note(struct stats_run *run, const char *format, ...);
 
-/* Writes notes and document, and ends run->out. */
 /* The end of the document, once "notes": what is known at the very end. */
 void stats_run_outcome(struct stats_run *run, json_t *object, int error);
 
+/* Writes notes and document, and ends run->out. */
 int stats_run_finish(struct stats_run *run, int error);
 
 /* Times as the options want them, "2026-11-21T00:50:55.794Z"; delays in the unit. Both return buffer. */

@@ -343,3 +343,17 @@ void archive_rollback(struct archive *archive)
 	if (!sqlite3_get_autocommit(archive->db))
 		(void)sqlite3_exec(archive->db, "ROLLBACK", NULL, NULL, NULL);
 }
+
+int archive_octets(struct archive *archive, uint64_t *all, uint64_t *used)
+{
+	int64_t count = 0, unused = 0, size = 0;
+	int error = archive_integer(archive, "PRAGMA page_count", &count);
+
+	if (!error)
+		error = archive_integer(archive, "PRAGMA freelist_count", &unused);
+	if (!error)
+		error = archive_integer(archive, "PRAGMA page_size", &size);
+	*all = (uint64_t)(count * size);
+	*used = (uint64_t)((count - unused) * size);
+	return error;
+}

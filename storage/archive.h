@@ -126,6 +126,9 @@ int archive_session_find(struct archive *archive, const uint8_t sid[OWAMP_SID_SI
  */
 int archive_session_remove(struct archive *archive, int64_t session_id, bool whole, unsigned max, bool *more);
 
+/* The same for what is derived from the packets: minutes, histograms and losses. Marks nothing. */
+int archive_summaries_remove(struct archive *archive, int64_t session_id, unsigned max, bool *more);
+
 /* A session read back. */
 struct archive_stored {
 	int64_t session_id;
@@ -152,6 +155,16 @@ struct archive_stored {
  */
 int archive_session_load(struct archive *archive, const uint8_t *sid,
 			 int (*fn)(void *context, const struct archive_stored *stored), void *context);
+
+/*
+ * A session's skip ranges in order, for free(); NULL and 0 after an error. A file
+ * that was changed by hand can have ones that overlap.
+ */
+int archive_skips_load(struct archive *archive, int64_t session_id, struct owamp_skip_range **skips,
+		       uint32_t *count);
+
+/* The size of the file, and what of it is in use. Undefined after an error. */
+int archive_octets(struct archive *archive, uint64_t *all, uint64_t *used);
 
 /* What other rows say of the meter. */
 struct archive_clock {

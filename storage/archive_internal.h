@@ -38,10 +38,8 @@ enum archive_statement {
 	ARCHIVE_ST_LOSS_DROP,
 	ARCHIVE_ST_LOSS_PUT,
 	ARCHIVE_ST_SUMMED_LOAD,
-	ARCHIVE_ST_SUMMED_SKIPS,
 	ARCHIVE_ST_SUMMED_MARK,
-	ARCHIVE_ST_SUMMED_DROP,                         /* and the two that follow */
-	ARCHIVE_ST_REMOVE = ARCHIVE_ST_SUMMED_DROP + 3, /* and those that follow: one for each table */
+	ARCHIVE_ST_REMOVE, /* and those that follow: one for each table */
 	ARCHIVE_STATEMENTS = ARCHIVE_ST_REMOVE + 6,
 };
 

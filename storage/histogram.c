@@ -1,12 +1,12 @@
 /* Histograms of delays: an open-addressing hash over buckets that are sorted when they are read. */
 #include "histogram.h"
 
-#include <math.h>
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include <owamp/error.h>
+#include <owamp/stats.h>
 
 /* Buckets in each doubling, as a power of two. */
 #define SUB_BITS 6
@@ -184,20 +184,6 @@ const struct histogram_bucket *histogram_buckets(struct histogram *histogram, si
 	return histogram->buckets;
 }
 
-/*
- * The rank, from 1, of a percentile. A percentage such as 99.9 is not exact in
- * binary; what it is too large by must not push the rank over an integer.
- */
-static uint64_t rank(double percent, uint64_t count)
-{
-	double share = percent * (double)count / 100;
-	double result = ceil(share - share * 0x1p-51);
-
-	if (result < 1)
-		return 1;
-	return result < (double)count ? (uint64_t)result : count;
-}
-
 int histogram_percentile(struct histogram *histogram, double percent, int64_t *delay_ns)
 {
 	const struct histogram_bucket *buckets;
@@ -209,7 +195,7 @@ int histogram_percentile(struct histogram *histogram, double percent, int64_t *d
 	if (histogram->total == 0)
 		return OWAMP_EDATA;
 	buckets = histogram_buckets(histogram, &count);
-	left = rank(percent, histogram->total);
+	left = owamp_percentile_rank(percent, histogram->total);
 	while (buckets->packets < left) {
 		left -= buckets->packets;
 		buckets++;

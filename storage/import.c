@@ -203,13 +203,12 @@ static int put_mark(struct job *job)
 
 static int put_summary(struct job *job)
 {
-	static const char *const derived[] = {"minutes", "histograms", "losses"};
+	bool more;
 	int error = 0;
 
 	/* Somebody may have summed up the part that was there, which was marked as due. */
-	for (size_t i = 0; i < sizeof(derived) / sizeof(derived[0]) && error == 0 && !job->at_once; i++)
-		error = run(job, sqlite3_mprintf("DELETE FROM %s WHERE session_id = %lld", derived[i],
-						 (long long)job->session_id));
+	if (!job->at_once)
+		error = archive_summaries_remove(job->archive, job->session_id, UINT32_MAX, &more);
 	if (error == 0)
 		error = summary_close(job->summary, INT64_MAX);
 	return error != 0 ? error : summary_store(job->summary, job->archive, job->session_id);

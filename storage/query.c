@@ -3,7 +3,6 @@
 
 #include <arpa/inet.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include <owamp/error.h>
@@ -328,61 +327,5 @@ int query_endpoint_known(struct archive *archive, const char *endpoint, bool *kn
 	bind_endpoint(st, ":endpoint", endpoint);
 	error = query_walk(archive, st, integer_row, &found);
 	*known = found != 0;
-	return error;
-}
-
-int query_octets(struct archive *archive, uint64_t *all, uint64_t *used)
-{
-	int64_t count = 0, unused = 0, size = 0;
-	int error = archive_integer(archive, "PRAGMA page_count", &count);
-
-	if (!error)
-		error = archive_integer(archive, "PRAGMA freelist_count", &unused);
-	if (!error)
-		error = archive_integer(archive, "PRAGMA page_size", &size);
-	*all = (uint64_t)(count * size);
-	*used = (uint64_t)((count - unused) * size);
-	return error;
-}
-
-struct skips {
-	struct owamp_skip_range *list;
-	uint32_t count;
-};
-
-static int skip_row(void *context, sqlite3_stmt *st)
-{
-	struct skips *skips = context;
-	struct owamp_skip_range *larger;
-
-	/* The capacity is the next power of two. */
-	if ((skips->count & (skips->count - 1)) == 0) {
-		larger = reallocarray(skips->list, skips->count > 0 ? 2 * (size_t)skips->count : 1,
-				      sizeof *larger);
-		if (!larger)
-			return OWAMP_ENOMEM;
-		skips->list = larger;
-	}
-	skips->list[skips->count++] = (struct owamp_skip_range){
-		.first = (uint32_t)sqlite3_column_int64(st, 0),
-		.last = (uint32_t)sqlite3_column_int64(st, 1),
-	};
-	return 0;
-}
-
-int query_skips(struct archive *archive, int64_t session_id, struct owamp_skip_range **list, uint32_t *count)
-{
-	struct skips skips = {NULL, 0};
-	int error = query_of_session(archive,
-				     "SELECT first_seq, last_seq FROM skip_ranges WHERE session_id = ?"
-				     " ORDER BY first_seq",
-				     session_id, skip_row, &skips);
-
-	if (error) {
-		free(skips.list);
-		skips = (struct skips){NULL, 0};
-	}
-	*list = skips.list;
-	*count = skips.count;
 	return error;
 }

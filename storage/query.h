@@ -79,13 +79,6 @@ int query_sid(struct archive *archive, const char *prefix, uint32_t limit, query
 /* Whether the archive knows an endpoint of this address or name. */
 int query_endpoint_known(struct archive *archive, const char *endpoint, bool *known);
 
-/* Of the file, and what of it is in use. */
-int query_octets(struct archive *archive, uint64_t *all, uint64_t *used);
-
-/* In order; *skips is malloc'd, NULL if there are none. */
-int query_skips(struct archive *archive, int64_t session_id, struct owamp_skip_range **skips,
-		uint32_t *count);
-
 struct query_slot {
 	const char *distribution;
 	int64_t interval_ns;

@@ -5,15 +5,13 @@
 
 #include "archive_internal.h"
 
-/*
- * Each removes the first ?2 rows of session ?1, the histograms to the end of an
- * hour; the packets come first.
- */
+/* Each removes the first ?2 rows of session ?1. */
 static const char *const removals[] = {
 	"DELETE FROM packets WHERE session_id = ?1 AND arrival <= (SELECT max(arrival) FROM"
 	" (SELECT arrival FROM packets WHERE session_id = ?1 ORDER BY arrival LIMIT ?2))",
-	"DELETE FROM histograms WHERE session_id = ?1 AND hour_ns <= (SELECT max(hour_ns) FROM"
-	" (SELECT hour_ns FROM histograms WHERE session_id = ?1 ORDER BY hour_ns LIMIT ?2))",
+	"DELETE FROM histograms WHERE session_id = ?1 AND (hour_ns, delay_ns) IN"
+	" (SELECT hour_ns, delay_ns FROM histograms WHERE session_id = ?1"
+	" ORDER BY hour_ns, delay_ns LIMIT ?2)",
 	"DELETE FROM minutes WHERE session_id = ?1 AND minute_ns <= (SELECT max(minute_ns) FROM"
 	" (SELECT minute_ns FROM minutes WHERE session_id = ?1 ORDER BY minute_ns LIMIT ?2))",
 	"DELETE FROM losses WHERE session_id = ?1 AND first_seq <= (SELECT max(first_seq) FROM"
@@ -24,6 +22,10 @@ static const char *const removals[] = {
 	" (SELECT slot FROM slots WHERE session_id = ?1 ORDER BY slot LIMIT ?2))",
 };
 #define REMOVALS (sizeof removals / sizeof removals[0])
+
+/* Of them: the packets, and what is derived from those. */
+#define PACKETS_END 1
+#define DERIVED_END 4
 
 _Static_assert(ARCHIVE_ST_REMOVE + REMOVALS == ARCHIVE_STATEMENTS, "a statement for each table");
 
@@ -52,16 +54,16 @@ static int drop(struct archive *archive, int64_t session_id)
 	return archive_run(archive, st);
 }
 
-int archive_session_remove(struct archive *archive, int64_t session_id, bool whole, unsigned max, bool *more)
+/* From the tables begin <= i < end of the list, max rows in all. */
+static int remove_rows(struct archive *archive, int64_t session_id, size_t begin, size_t end, unsigned max,
+		       bool *more)
 {
-	size_t tables = whole ? REMOVALS : 1;
-	int error = mark(archive, session_id, whole);
-
 	*more = true;
-	for (size_t i = 0; i < tables && !error; i++) {
+	for (size_t i = begin; i < end; i++) {
 		sqlite3_stmt *st = archive_statement(archive, (enum archive_statement)(ARCHIVE_ST_REMOVE + i),
 						     removals[i]);
 		unsigned removed;
+		int error;
 
 		if (!st)
 			return archive_failed(archive);
@@ -69,10 +71,25 @@ int archive_session_remove(struct archive *archive, int64_t session_id, bool who
 		(void)sqlite3_bind_int64(st, 2, max);
 		error = archive_run(archive, st);
 		removed = error ? 0 : (unsigned)sqlite3_changes(archive->db);
-		if (removed >= max)
+		if (error || removed >= max)
 			return error;
 		max -= removed;
 	}
 	*more = false;
-	return error || !whole ? error : drop(archive, session_id);
+	return 0;
+}
+
+int archive_session_remove(struct archive *archive, int64_t session_id, bool whole, unsigned max, bool *more)
+{
+	int error = mark(archive, session_id, whole);
+
+	*more = true;
+	if (!error)
+		error = remove_rows(archive, session_id, 0, whole ? REMOVALS : PACKETS_END, max, more);
+	return error || !whole || *more ? error : drop(archive, session_id);
+}
+
+int archive_summaries_remove(struct archive *archive, int64_t session_id, unsigned max, bool *more)
+{
+	return remove_rows(archive, session_id, PACKETS_END, DERIVED_END, max, more);
 }

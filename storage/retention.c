@@ -87,16 +87,14 @@ static int pages(struct archive *archive, int64_t *all, int64_t *unused)
 /* More is in the file than may be. */
 static int is_over(struct archive *archive, const struct retention *retention, bool *over)
 {
-	int64_t all = 0, unused = 0, size = 0;
-	int error = 0;
+	uint64_t all, used;
+	int error;
 
 	*over = false;
 	if (retention->policy.octets_max == 0)
 		return 0;
-	error = pages(archive, &all, &unused);
-	if (!error)
-		error = archive_integer(archive, "PRAGMA page_size", &size);
-	*over = !error && (uint64_t)(all - unused) * (uint64_t)size > retention->policy.octets_max;
+	error = archive_octets(archive, &all, &used);
+	*over = !error && used > retention->policy.octets_max;
 	return error;
 }
 

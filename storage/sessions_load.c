@@ -145,31 +145,39 @@ static int read_slots(struct archive *archive, int64_t session_id, struct owamp_
 	return error;
 }
 
-static int read_skips(struct archive *archive, int64_t session_id, struct owamp_skip_range **skips,
-		      uint32_t *count)
+int archive_skips_load(struct archive *archive, int64_t session_id, struct owamp_skip_range **skips,
+		       uint32_t *count)
 {
-	sqlite3_stmt *st = archive_statement(archive, ARCHIVE_ST_SKIP_LOAD,
-					     "SELECT first_seq, last_seq FROM skip_ranges"
-					     " WHERE session_id = ? ORDER BY first_seq");
+	sqlite3_stmt *st = archive_statement(
+		archive, ARCHIVE_ST_SKIP_LOAD,
+		"SELECT first_seq, min(last_seq, 4294967295) FROM skip_ranges"
+		" WHERE session_id = ? AND first_seq BETWEEN 0 AND 4294967295 ORDER BY first_seq");
+	struct owamp_skip_range *list = NULL;
 	int step = SQLITE_DONE, error = 0;
 
+	*skips = NULL;
+	*count = 0;
 	if (!st)
 		return archive_failed(archive);
 	(void)sqlite3_bind_int64(st, 1, session_id);
-	while (!error && (step = sqlite3_step(st)) == SQLITE_ROW) {
-		struct owamp_skip_range *larger = grow(*skips, *count, sizeof *larger);
-
-		if (!larger) {
+	while ((step = sqlite3_step(st)) == SQLITE_ROW) {
+		list = grow(*skips, *count, sizeof *list);
+		if (!list) {
 			error = OWAMP_ENOMEM;
 			break;
 		}
-		*skips = larger;
-		larger[(*count)++] = (struct owamp_skip_range){.first = (uint32_t)sqlite3_column_int64(st, 0),
-							       .last = (uint32_t)sqlite3_column_int64(st, 1)};
+		*skips = list;
+		list[(*count)++] = (struct owamp_skip_range){.first = (uint32_t)sqlite3_column_int64(st, 0),
+							     .last = (uint32_t)sqlite3_column_int64(st, 1)};
 	}
 	if (!error && step != SQLITE_DONE)
 		error = archive_failed(archive);
 	(void)sqlite3_reset(st);
+	if (error) {
+		free(*skips);
+		*skips = NULL;
+		*count = 0;
+	}
 	return error;
 }
 
@@ -196,7 +204,7 @@ static int load_one(struct archive *archive, sqlite3_stmt *st,
 	if (!result)
 		result = read_slots(archive, stored.session_id, &stored.request);
 	if (!result)
-		result = read_skips(archive, stored.session_id, &skips, &stored.stop.skip_count);
+		result = archive_skips_load(archive, stored.session_id, &skips, &stored.stop.skip_count);
 	if (!result) {
 		memcpy(stored.stop.sid, stored.request.sid, OWAMP_SID_SIZE);
 		stored.stop.next_seq = (uint32_t)sqlite3_column_int64(st, C_NEXT_SEQ);

@@ -111,22 +111,7 @@ int64_t summary_floor(int64_t ns, int64_t unit)
 
 static bool counts(const struct summary *summary, uint32_t seq)
 {
-	const struct owamp_skip_range *skips = summary->skips;
-	uint32_t count = summary->skip_count;
-
-	while (count > 0) {
-		const struct owamp_skip_range *middle = &skips[count / 2];
-
-		if (seq >= middle->first && seq <= middle->last)
-			return false;
-		if (seq > middle->last) {
-			skips = middle + 1;
-			count -= count / 2 + 1;
-		} else {
-			count /= 2;
-		}
-	}
-	return seq < summary->cut;
+	return seq < summary->cut && !owamp_skips_contain(summary->skips, summary->skip_count, seq);
 }
 
 /* Losses come with ascending numbers, mostly; what does not is joined in the archive. */
@@ -221,9 +206,8 @@ int summary_skips(struct summary *summary, const struct owamp_skip_range *skips,
 {
 	struct owamp_skip_range *copy = NULL;
 
-	for (uint32_t i = 0; i < count; i++)
-		if (skips[i].first > skips[i].last || (i > 0 && skips[i].first <= skips[i - 1].last))
-			return OWAMP_EDATA;
+	if (!owamp_skips_valid(skips, count))
+		return OWAMP_EDATA;
 	if (count > 0) {
 		copy = reallocarray(NULL, count, sizeof *copy);
 		if (!copy) {

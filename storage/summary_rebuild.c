@@ -130,48 +130,16 @@ static void add_skip(struct owamp_skip_range *skips, uint32_t *count, uint32_t f
 		previous->last = last;
 }
 
-static int take_skips(struct summary_rebuild *rebuild, struct owamp_skip_range **skips, uint32_t *count)
-{
-	struct archive *archive = rebuild->archive;
-	sqlite3_stmt *st = archive_statement(
-		archive, ARCHIVE_ST_SUMMED_SKIPS,
-		"SELECT first_seq, min(last_seq, 4294967295) FROM skip_ranges"
-		" WHERE session_id = ? AND first_seq BETWEEN 0 AND 4294967295 ORDER BY first_seq");
-	uint32_t capacity = 0;
-	int step, error = 0;
-
-	if (!st)
-		return archive_failed(archive);
-	(void)sqlite3_bind_int64(st, 1, rebuild->session_id);
-	while ((step = sqlite3_step(st)) == SQLITE_ROW) {
-		struct owamp_skip_range *grown = *skips;
-
-		if (*count == capacity) {
-			capacity += capacity / 2 + 16;
-			grown = reallocarray(*skips, capacity, sizeof *grown);
-		}
-		if (!grown) {
-			error = OWAMP_ENOMEM;
-			break;
-		}
-		*skips = grown;
-		add_skip(grown, count, (uint32_t)sqlite3_column_int64(st, 0),
-			 (uint32_t)sqlite3_column_int64(st, 1));
-	}
-	if (!error && step != SQLITE_DONE)
-		error = archive_failed(archive);
-	(void)sqlite3_reset(st);
-	return error;
-}
-
 static int load_skips(struct summary_rebuild *rebuild)
 {
-	struct owamp_skip_range *skips = NULL;
-	uint32_t count = 0;
-	int error = take_skips(rebuild, &skips, &count);
+	struct owamp_skip_range *skips;
+	uint32_t count, joined = 0;
+	int error = archive_skips_load(rebuild->archive, rebuild->session_id, &skips, &count);
 
+	for (uint32_t i = 0; i < count; i++)
+		add_skip(skips, &joined, skips[i].first, skips[i].last);
 	if (!error)
-		error = summary_skips(rebuild->summary, skips, count);
+		error = summary_skips(rebuild->summary, skips, joined);
 	free(skips);
 	return error;
 }
@@ -201,35 +169,12 @@ static int step_load(struct summary_rebuild *rebuild)
 
 static int step_remove(struct summary_rebuild *rebuild, unsigned max)
 {
-	static const char *const removals[] = {
-		"DELETE FROM minutes WHERE session_id = ?1 AND minute_ns IN (SELECT minute_ns FROM minutes"
-		" WHERE session_id = ?1 ORDER BY minute_ns LIMIT ?2)",
-		"DELETE FROM histograms WHERE session_id = ?1 AND (hour_ns, delay_ns) IN"
-		" (SELECT hour_ns, delay_ns FROM histograms WHERE session_id = ?1"
-		" ORDER BY hour_ns, delay_ns LIMIT ?2)",
-		"DELETE FROM losses WHERE session_id = ?1 AND first_seq IN (SELECT first_seq FROM losses"
-		" WHERE session_id = ?1 ORDER BY first_seq LIMIT ?2)",
-	};
-	struct archive *archive = rebuild->archive;
+	bool more;
+	int error = archive_summaries_remove(rebuild->archive, rebuild->session_id, max, &more);
 
-	for (int i = 0; i < 3; i++) {
-		sqlite3_stmt *st = archive_statement(
-			archive, (enum archive_statement)(ARCHIVE_ST_SUMMED_DROP + i), removals[i]);
-		int error;
-
-		if (!st)
-			return archive_failed(archive);
-		(void)sqlite3_bind_int64(st, 1, rebuild->session_id);
-		(void)sqlite3_bind_int64(st, 2, max);
-		error = archive_run(archive, st);
-		if (error)
-			return error;
-		max -= (unsigned)sqlite3_changes(archive->db);
-		if (max == 0)
-			return 0;
-	}
-	rebuild->phase = PHASE_LOAD;
-	return 0;
+	if (!error && !more)
+		rebuild->phase = PHASE_LOAD;
+	return error;
 }
 
 /* Of a row and one before it in a later minute, or the same one, only the row says when that can be closed.

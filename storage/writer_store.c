@@ -91,17 +91,11 @@ static int store_summary(struct writer *writer, struct writer_session *session)
  */
 static int hide(struct writer *writer, const struct writer_session *session)
 {
-	static const char *const derived[] = {"minutes", "histograms", "losses"};
 	bool more;
 	int error = archive_session_remove(writer->archive, session->session_id, false, 0, &more);
 
-	for (size_t i = 0; i < sizeof derived / sizeof derived[0] && !error; i++) {
-		char sql[80];
-
-		snprintf(sql, sizeof sql, "DELETE FROM %s WHERE session_id = %lld", derived[i],
-			 (long long)session->session_id);
-		error = archive_exec(writer->archive, sql);
-	}
+	if (!error)
+		error = archive_summaries_remove(writer->archive, session->session_id, UINT32_MAX, &more);
 	writer->retention.swept = false;
 	return error;
 }

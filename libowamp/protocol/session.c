@@ -115,6 +115,43 @@ void owamp_record_decode(const uint8_t wire[OWAMP_RECORD_SIZE], struct owamp_rec
 	};
 }
 
+bool owamp_skips_valid(const struct owamp_skip_range *skips, size_t count)
+{
+	for (size_t i = 0; i < count; i++) {
+		if (skips[i].first > skips[i].last)
+			return false;
+		if (i > 0 && skips[i].first <= skips[i - 1].last)
+			return false;
+	}
+	return true;
+}
+
+bool owamp_skips_contain(const struct owamp_skip_range *skips, size_t count, uint32_t seq)
+{
+	while (count > 0) {
+		const struct owamp_skip_range *middle = &skips[count / 2];
+
+		if (seq >= middle->first && seq <= middle->last)
+			return true;
+		if (seq > middle->last) {
+			skips = middle + 1;
+			count -= count / 2 + 1;
+		} else {
+			count /= 2;
+		}
+	}
+	return false;
+}
+
+uint32_t owamp_skips_below(const struct owamp_skip_range *skips, size_t count, uint32_t limit)
+{
+	uint32_t skipped = 0;
+
+	for (size_t i = 0; i < count && skips[i].first < limit; i++)
+		skipped += (skips[i].last < limit ? skips[i].last + 1 : limit) - skips[i].first;
+	return skipped;
+}
+
 char *owamp_sid_text(const uint8_t sid[OWAMP_SID_SIZE], char text[33])
 {
 	for (int i = 0; i < OWAMP_SID_SIZE; i++)

@@ -98,44 +98,6 @@ int owamp_stats_record(struct owamp_stats *stats, const struct owamp_record *rec
 	return 0;
 }
 
-/* RFC 4656 section 3.9: overlapping or unordered ranges make the data invalid. */
-static bool skips_valid(const struct owamp_skip_range *skips, size_t count)
-{
-	for (size_t i = 0; i < count; i++) {
-		if (skips[i].first > skips[i].last)
-			return false;
-		if (i > 0 && skips[i].first <= skips[i - 1].last)
-			return false;
-	}
-	return true;
-}
-
-static uint32_t skips_below(const struct owamp_skip_range *skips, size_t count, uint32_t limit)
-{
-	uint32_t skipped = 0;
-
-	for (size_t i = 0; i < count && skips[i].first < limit; i++)
-		skipped += (skips[i].last < limit ? skips[i].last + 1 : limit) - skips[i].first;
-	return skipped;
-}
-
-static bool skipped(uint32_t seq, const struct owamp_skip_range *skips, size_t count)
-{
-	while (count > 0) {
-		const struct owamp_skip_range *middle = &skips[count / 2];
-
-		if (seq >= middle->first && seq <= middle->last)
-			return true;
-		if (seq > middle->last) {
-			skips = middle + 1;
-			count -= count / 2 + 1;
-		} else {
-			count /= 2;
-		}
-	}
-	return false;
-}
-
 static void keep_what_counts(struct owamp_stats *stats, uint32_t limit, const struct owamp_skip_range *skips,
 			     size_t skip_count)
 {
@@ -144,7 +106,7 @@ static void keep_what_counts(struct owamp_stats *stats, uint32_t limit, const st
 	for (uint32_t i = 0; i < stats->count; i++) {
 		uint32_t seq = stats->samples[i].seq;
 
-		if (seq < limit && !skipped(seq, skips, skip_count))
+		if (seq < limit && !owamp_skips_contain(skips, skip_count, seq))
 			stats->samples[kept++] = stats->samples[i];
 	}
 	stats->count = kept;
@@ -298,18 +260,14 @@ static int collect_delays(struct owamp_stats *stats, uint32_t received)
 	return 0;
 }
 
-/*
- * The rank, from 1, of a percentile. A percentage such as 99.9 is not exact in
- * binary; what it is too large by must not push the rank over an integer.
- */
-static uint32_t rank(double percent, uint32_t count)
+uint64_t owamp_percentile_rank(double percent, uint64_t count)
 {
-	double share = percent * count / 100;
+	double share = percent * (double)count / 100;
 	double result = ceil(share - share * 0x1p-51);
 
 	if (result < 1)
 		return 1;
-	return result < count ? (uint32_t)result : count;
+	return result < (double)count ? (uint64_t)result : count;
 }
 
 static void measure_delays(const struct owamp_stats *stats, struct owamp_summary *summary)
@@ -324,9 +282,9 @@ static void measure_delays(const struct owamp_stats *stats, struct owamp_summary
 		sum += delays[i];
 	summary->delay_min_ns = delays[0];
 	summary->delay_max_ns = delays[count - 1];
-	summary->delay_median_ns = delays[rank(50, count) - 1];
+	summary->delay_median_ns = delays[owamp_percentile_rank(50, count) - 1];
 	summary->delay_mean_ns = (double)sum / count;
-	summary->jitter_ns = delays[rank(95, count) - 1] - summary->delay_median_ns;
+	summary->jitter_ns = delays[owamp_percentile_rank(95, count) - 1] - summary->delay_median_ns;
 }
 
 int owamp_stats_finish(struct owamp_stats *stats, uint32_t next_seq, const struct owamp_skip_range *skips,
@@ -338,13 +296,13 @@ int owamp_stats_finish(struct owamp_stats *stats, uint32_t next_seq, const struc
 	memset(summary, 0, sizeof(*summary));
 	if (stats->finished)
 		return OWAMP_ESTATE;
-	if (!skips_valid(skips, skip_count))
+	if (!owamp_skips_valid(skips, skip_count))
 		return OWAMP_EDATA;
 	stats->finished = true;
 	keep_what_counts(stats, limit, skips, skip_count);
 	if (stats->count > 0)
 		qsort(stats->samples, stats->count, sizeof(*stats->samples), by_seq);
-	summary->skipped = skips_below(skips, skip_count, limit);
+	summary->skipped = owamp_skips_below(skips, skip_count, limit);
 	summary->sent = limit - summary->skipped;
 	count_arrivals(stats->samples, stats->count, summary);
 	summary->lost = summary->sent - summary->received;
@@ -371,7 +329,7 @@ int owamp_stats_percentile(const struct owamp_stats *stats, double percent, int6
 		return OWAMP_EINVAL;
 	if (stats->delay_count == 0)
 		return OWAMP_EDATA;
-	*delay_ns = stats->delays[rank(percent, stats->delay_count) - 1];
+	*delay_ns = stats->delays[owamp_percentile_rank(percent, stats->delay_count) - 1];
 	return 0;
 }
 

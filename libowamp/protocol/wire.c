@@ -215,10 +215,6 @@ int wire_skips_decode(const uint8_t *wire, size_t count, struct owamp_skip_range
 	for (size_t i = 0; i < count; i++) {
 		skips[i].first = get_u32(wire + i * WIRE_SKIP_SIZE);
 		skips[i].last = get_u32(wire + i * WIRE_SKIP_SIZE + 4);
-		if (skips[i].first > skips[i].last)
-			return OWAMP_EPROTO;
-		if (i > 0 && skips[i].first <= skips[i - 1].last)
-			return OWAMP_EPROTO;
 	}
-	return 0;
+	return owamp_skips_valid(skips, count) ? 0 : OWAMP_EPROTO;
 }

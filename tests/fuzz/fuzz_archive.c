@@ -205,7 +205,7 @@ static int query_details(struct reading *reading, int64_t session_id)
 	struct archive *archive = reading->archive;
 	struct owamp_skip_range *skips;
 	uint32_t count;
-	int error = query_skips(archive, session_id, &skips, &count);
+	int error = archive_skips_load(archive, session_id, &skips, &count);
 
 	world_require(error == 0 || (!skips && count == 0), "no skip ranges after an error");
 	for (uint32_t i = 0; i < count; i++)

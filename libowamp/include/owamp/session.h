@@ -136,6 +136,13 @@ struct owamp_stop_session {
 	const struct owamp_skip_range *skips; /* in order, not overlapping */
 };
 
+/* Are they in order, and not overlapping? Otherwise the data are invalid (section 3.9). */
+OWAMP_API bool owamp_skips_valid(const struct owamp_skip_range *skips, size_t count);
+
+/* Of valid ranges: is the packet in one of them, and how many packets below limit are? */
+OWAMP_API bool owamp_skips_contain(const struct owamp_skip_range *skips, size_t count, uint32_t seq);
+OWAMP_API uint32_t owamp_skips_below(const struct owamp_skip_range *skips, size_t count, uint32_t limit);
+
 /* 32 hexadecimal digits and a terminator. Returns text. */
 OWAMP_API char *owamp_sid_text(const uint8_t sid[OWAMP_SID_SIZE], char text[33]);
 

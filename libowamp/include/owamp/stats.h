@@ -20,6 +20,13 @@
 
 struct owamp_stats;
 
+/*
+ * The rank, from 1, of a percentile among count > 0 values, 0 < percent <= 100.
+ * A percentage such as 99.9 is not exact in binary; what it is too large by does
+ * not push the rank over an integer. Any thread.
+ */
+OWAMP_API uint64_t owamp_percentile_rank(double percent, uint64_t count);
+
 /* The degrees of n-reordering that are told apart (RFC 4737 section 5). */
 #define OWAMP_REORDER_DEGREES 64
 
