@@ -235,7 +235,7 @@ static int run(struct program *program)
 	int level = LOG_INFO, warning_level = LOG_WARNING;
 	char modes[80];
 
-	if (owamp_engine_new(&server->engine)) {
+	if (owamp_engine_new(&server->engine, NULL, NULL, 0)) {
 		log_write(LOG_ERR, "starting: %s", strerror(errno));
 		return -1;
 	}

@@ -129,7 +129,7 @@ int owping_run_open(struct owping_run *run)
 	if (load_credentials(run) < 0)
 		return run->error;
 	errno = 0;
-	error = owamp_engine_new(&run->engine);
+	error = owamp_engine_new(&run->engine, NULL, NULL, 0);
 	if (error == 0) {
 		owping_clock_read(&run->clock, owamp_engine_clock(run->engine));
 		error = watch_signals(run);

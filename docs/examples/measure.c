@@ -94,7 +94,7 @@ int main(int argc, char **argv)
 		config.key_id = argv[4];
 		config.secret = owamp_keyfile_find(keys, argv[4], &config.secret_size);
 	}
-	if (owamp_engine_new(&program.engine) == 0 &&
+	if (owamp_engine_new(&program.engine, NULL, NULL, 0) == 0 &&
 	    owamp_client_new(&client, program.engine, &config, &callbacks) == 0 &&
 	    owamp_client_add_test(client, &test) == 0 && owamp_client_start(client) == 0 &&
 	    owamp_loop_run(owamp_engine_loop(program.engine)) == 0 && program.error == 0)

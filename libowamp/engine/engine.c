@@ -56,13 +56,17 @@ static int start_threads(struct owamp_engine *engine)
 	return error;
 }
 
-int owamp_engine_new(struct owamp_engine **engine)
+int owamp_engine_new(struct owamp_engine **engine, const struct owamp_engine_config *config, char *error_text,
+		     size_t error_size)
 {
 	struct owamp_engine *e = calloc(1, sizeof *e);
 	sigset_t all, before;
 	int error;
 
+	(void)config;
 	*engine = NULL;
+	if (error_size > 0)
+		error_text[0] = '\0';
 	if (!e)
 		return OWAMP_ENOMEM;
 	sigfillset(&all);
@@ -75,6 +79,12 @@ int owamp_engine_new(struct owamp_engine **engine)
 	}
 	*engine = e;
 	return 0;
+}
+
+void owamp_engine_granted(const struct owamp_engine *engine, struct owamp_engine_granted *granted)
+{
+	(void)engine;
+	*granted = (struct owamp_engine_granted){.realtime = false};
 }
 
 void owamp_engine_free(struct owamp_engine *engine)

@@ -191,6 +191,21 @@ cleanup:
 	return error;
 }
 
+uint32_t owamp_receive_buffer(double packets_per_second, size_t packet_octets)
+{
+	(void)packets_per_second;
+	(void)packet_octets;
+	return RECEIVE_BUFFER;
+}
+
+uint32_t owamp_socket_receive_buffer(int fd)
+{
+	int octets = 0;
+	socklen_t size = sizeof octets;
+
+	return getsockopt(fd, SOL_SOCKET, SO_RCVBUF, &octets, &size) ? 0 : (uint32_t)octets / 2;
+}
+
 int owamp_socket_listen(int *fd, const struct sockaddr *local, socklen_t size)
 {
 	int s = socket(local->sa_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);

@@ -236,6 +236,12 @@ int owamp_receiver_packet(struct owamp_receiver *receiver, const uint8_t *packet
 	return OWAMP_RECEIVE_OK;
 }
 
+void owamp_receiver_drops(struct owamp_receiver *receiver, uint32_t count)
+{
+	(void)receiver;
+	(void)count;
+}
+
 int owamp_receiver_expire(struct owamp_receiver *receiver, owamp_ntp now, uint16_t error_estimate)
 {
 	for (int i = 0; i < EXPIRE_AT_ONCE && receiver->tail < receiver->packets; i++) {

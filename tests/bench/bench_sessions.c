@@ -229,7 +229,7 @@ static int run(const struct bench_options *options, struct bench_results *result
 	bench.connection_count = (options->sessions - 1) / options->per_connection + 1;
 	bench.connections = calloc(bench.connection_count, sizeof *bench.connections);
 	if (bench.connections)
-		error = owamp_engine_new(&bench.engine);
+		error = owamp_engine_new(&bench.engine, NULL, NULL, 0);
 	if (!error)
 		error = watch_signals(&bench);
 	if (!error)

@@ -105,7 +105,7 @@ static inline int link_set_up(void **state)
 	struct link *link = calloc(1, sizeof *link);
 
 	assert_non_null(link);
-	assert_int_equal(owamp_engine_new(&link->engine), 0);
+	assert_int_equal(owamp_engine_new(&link->engine, NULL, NULL, 0), 0);
 	link->loop = owamp_engine_loop(link->engine);
 	link->guard.expired = link_never;
 	assert_int_equal(owamp_loop_set_timer(link->loop, &link->guard, owamp_mono_ns() + PATIENCE), 0);

@@ -21,11 +21,14 @@ struct owamp_collector_session;
 
 struct owamp_receive_health {
 	struct owamp_receiver_counters counters;
-	uint64_t socket_drops; /* datagrams the kernel dropped at our own socket */
-	uint64_t strangers;    /* datagrams from another address or port than the sender's */
-	uint64_t unstamped;    /* packets without a kernel timestamp */
-	size_t window_octets;  /* memory of the receiver's window */
-	bool failed;           /* the session broke for a reason of ours (memory) */
+	/* Datagrams the kernel dropped at our own socket; of a shared port, for all its sessions. */
+	uint64_t socket_drops;
+	uint64_t strangers; /* datagrams from another address or port than the sender's; not of a shared port
+			     */
+	uint64_t unstamped; /* packets without a kernel timestamp */
+	uint64_t hardware_stamped; /* packets stamped by the interface's own clock */
+	size_t window_octets;      /* memory of the receiver's window */
+	bool failed;               /* the session broke for a reason of ours (memory) */
 };
 
 OWAMP_API int owamp_collector_new(struct owamp_collector **collector, struct owamp_loop *loop,
@@ -45,6 +48,39 @@ OWAMP_API int owamp_collector_start(struct owamp_collector *collector, struct ow
 				    void *context, struct owamp_collector_session **session);
 
 /*
+ * One port that many sessions receive at, told apart by the address and port
+ * of their senders (RFC 8545 has UDP port 861 for it). fd is a bound UDP socket
+ * of owamp_socket_test(), the caller's, open until the port is closed. Loop's
+ * thread.
+ */
+struct owamp_collector_port;
+struct owamp_collector_place;
+
+OWAMP_API int owamp_collector_port_open(struct owamp_collector *collector, int fd,
+					struct owamp_collector_port **port);
+
+/* All places must be gone. */
+OWAMP_API void owamp_collector_port_close(struct owamp_collector_port *port);
+
+/* Datagrams so far from senders that no session expects. Any thread. */
+OWAMP_API uint64_t owamp_collector_port_strangers(const struct owamp_collector_port *port);
+
+/*
+ * Reserves the port for one sender; what it sends before a session starts
+ * there is dropped. OWAMP_EINVAL: the place is taken, or sender has no port.
+ */
+OWAMP_API int owamp_collector_place_take(struct owamp_collector_port *port, const struct sockaddr *sender,
+					 struct owamp_collector_place **place);
+
+/* The session there must have been ended. place may be NULL. */
+OWAMP_API void owamp_collector_place_leave(struct owamp_collector_place *place);
+
+/* As owamp_collector_start(), at a place. One session at a time. */
+OWAMP_API int owamp_collector_start_at(struct owamp_collector_place *place, struct owamp_receiver *receiver,
+				       void (*finished)(void *context), void *context,
+				       struct owamp_collector_session **session);
+
+/*
  * Takes in what has arrived, declares lost what is due, and stops receiving.
  * stop is the sender's Stop-Sessions record, or NULL if there was none; *cut
  * as owamp_receiver_end() says. No record comes after this.
@@ -52,7 +88,7 @@ OWAMP_API int owamp_collector_start(struct owamp_collector *collector, struct ow
 OWAMP_API int owamp_collector_stop(struct owamp_collector_session *session,
 				   const struct owamp_stop_session *stop, uint32_t *cut);
 
-/* At any time. */
+/* At any time. After stop() the counts no longer change. */
 OWAMP_API void owamp_collector_health(struct owamp_collector_session *session,
 				      struct owamp_receive_health *health);
 

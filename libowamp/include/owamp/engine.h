@@ -13,6 +13,7 @@
 #define OWAMP_ENGINE_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #include "clock.h"
@@ -24,8 +25,60 @@ struct owamp_pacer;
 struct owamp_collector;
 struct owamp_worker;
 
-/* Starts the threads with all signals blocked. On failure nothing is left. */
-OWAMP_API int owamp_engine_new(struct owamp_engine **engine);
+/* What the threads may ask of the machine. Start from OWAMP_ENGINE_CONFIG_INIT: nothing out of the ordinary.
+ */
+struct owamp_engine_config {
+	/*
+	 * Asked for, and done without if the system does not permit it, which
+	 * owamp_engine_granted() tells.
+	 */
+	int realtime_priority; /* of the pacer under SCHED_FIFO, 1 to 99; 0: ordinary scheduling */
+	bool lock_memory;      /* the process is never paged out */
+	/*
+	 * The pacer does not sleep for the last spin_ns before a packet is due.
+	 * OWAMP_SPIN_AUTO: OWAMP_SPIN_NS if it got real-time scheduling, else 0;
+	 * spinning with ordinary scheduling makes a busy machine worse.
+	 */
+	int64_t spin_ns;
+	/* The only CPU a thread runs on; -1: any. */
+	int pacer_cpu;
+	int collector_cpu;
+	/*
+	 * Interfaces whose hardware is to stamp what arrives; ended by NULL. NULL:
+	 * none. Needs CAP_NET_ADMIN and access to the /dev/ptpN of each, at the start
+	 * only.
+	 */
+	const char *const *hardware_interfaces;
+};
+
+#define OWAMP_SPIN_AUTO (-1)
+#define OWAMP_SPIN_NS   50000
+#define OWAMP_SPIN_MAX  1000000
+
+#define OWAMP_ENGINE_CONFIG_INIT                                                                             \
+	{                                                                                                    \
+		.spin_ns = OWAMP_SPIN_AUTO, .pacer_cpu = -1, .collector_cpu = -1                             \
+	}
+
+/* What became of the wishes; an errno is 0 where the wish was granted, or not uttered. */
+struct owamp_engine_granted {
+	bool realtime;
+	int realtime_errno;
+	bool memory_locked;
+	int memory_errno;
+	int64_t spin_ns;
+};
+
+/*
+ * Starts the threads with all signals blocked. On failure nothing is left.
+ * config is copied; NULL: nothing out of the ordinary. OWAMP_EINVAL: an
+ * impossible priority, spin_ns, or CPU. OWAMP_ESYSTEM: a system call
+ * failed, or an interface cannot stamp in hardware. error says which and why, in one line.
+ */
+OWAMP_API int owamp_engine_new(struct owamp_engine **engine, const struct owamp_engine_config *config,
+			       char *error, size_t error_size);
+
+OWAMP_API void owamp_engine_granted(const struct owamp_engine *engine, struct owamp_engine_granted *granted);
 
 /* Stops and joins the threads. All sessions and clients must be gone. */
 OWAMP_API void owamp_engine_free(struct owamp_engine *engine);

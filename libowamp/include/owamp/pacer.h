@@ -21,11 +21,24 @@ struct owamp_pacer_session;
 /* How a sending session went; all times in ns. */
 struct owamp_send_health {
 	uint64_t sent;
-	uint64_t send_errors;    /* packets the system refused to send */
-	int last_errno;          /* of the last such */
-	int64_t lateness_max_ns; /* departure after the scheduled time */
+	uint64_t send_errors; /* packets the system refused to send */
+	int last_errno;       /* of the last such */
+	/* Departure after the scheduled time; the percentiles within 1/8 of themselves. */
+	int64_t lateness_p50_ns;
+	int64_t lateness_p99_ns;
+	int64_t lateness_p999_ns;
+	int64_t lateness_max_ns;
 	double lateness_mean_ns;
 	int64_t stamp_gap_max_ns; /* from taking the stamp to the end of the send call */
+	/*
+	 * From the stamp in the packet to the kernel's own, taken when it hands the
+	 * packet to the device: of a sample of the packets, as many as never slow the
+	 * stream. The percentiles as above; all 0 if there are none.
+	 */
+	uint64_t kernel_stamps;
+	int64_t kernel_gap_p50_ns;
+	int64_t kernel_gap_p99_ns;
+	int64_t kernel_gap_max_ns;
 };
 
 OWAMP_API int owamp_pacer_new(struct owamp_pacer **pacer, struct owamp_loop *loop,

@@ -44,7 +44,8 @@ OWAMP_API const char *owamp_receive_result_name(enum owamp_receive_result result
 struct owamp_receiver_counters {
 	uint64_t results[OWAMP_RECEIVE_RESULTS]; /* packets by enum owamp_receive_result */
 	uint64_t duplicates;                     /* among the OK ones */
-	uint64_t lost;                           /* lost records emitted */
+	uint64_t lost;                           /* lost records emitted, without those dropped here */
+	uint64_t dropped;                        /* lost records of packets that our own socket dropped */
 	/* The last OWAMP_RECEIVE_TIME packet: send time - receive time, ns. */
 	int64_t time_offset_ns;
 };
@@ -63,6 +64,14 @@ OWAMP_API void owamp_receiver_free(struct owamp_receiver *receiver);
  */
 OWAMP_API int owamp_receiver_packet(struct owamp_receiver *receiver, const uint8_t *packet, size_t size,
 				    owamp_ntp receive_time, uint16_t receive_error, uint8_t ttl);
+
+/*
+ * Our own socket dropped count datagrams between the packet passed in last and
+ * the one that comes next (or now, at the end). As many packets as are missing
+ * there, if they do not turn up, are recorded as dropped here, so that they are
+ * not taken for losses of the network.
+ */
+OWAMP_API void owamp_receiver_drops(struct owamp_receiver *receiver, uint32_t count);
 
 /*
  * Declares lost what was due more than Timeout before now. Packets that had

@@ -116,7 +116,9 @@ struct owamp_record {
 	uint16_t send_error;
 	uint16_t receive_error;
 	uint8_t ttl;
-	bool duplicate; /* a further arrival of this packet; the receiver says so, the wire does not */
+	/* What our own receiver knows and the wire does not say: */
+	bool duplicate; /* a further arrival of this packet */
+	bool dropped;   /* lost, but at our own socket, not in the network */
 };
 
 static inline bool owamp_record_lost(const struct owamp_record *record)

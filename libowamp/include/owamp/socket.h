@@ -17,8 +17,10 @@ struct owamp_test_socket_config {
 	uint16_t port_low;            /* 0,0: any */
 	uint16_t port_high;
 	const char *interface; /* NULL: any */
-	bool receive;          /* kernel timestamps, TTL, large buffer */
-	uint8_t dscp;          /* sending: also TTL 255 */
+	bool receive;          /* kernel timestamps, TTL, the count of drops */
+	/* Of the kernel's, in octets as it counts them (owamp_receive_buffer()); 0: 4 MiB. */
+	uint32_t receive_buffer;
+	uint8_t dscp; /* sending: also TTL 255 */
 };
 
 /*
@@ -26,6 +28,16 @@ struct owamp_test_socket_config {
  * OWAMP_ESYSTEM with errno otherwise.
  */
 OWAMP_API int owamp_socket_test(int *fd, const struct owamp_test_socket_config *config, uint16_t *port);
+
+/*
+ * The receive buffer for packets of so many octets (UDP payload) at such a
+ * rate: room for what arrives while the collector waits half a second for a
+ * CPU, from 64 KiB to 64 MiB. The kernel counts its own overhead of each packet, which this does too.
+ */
+OWAMP_API uint32_t owamp_receive_buffer(double packets_per_second, size_t packet_octets);
+
+/* What the socket got: less than asked for where net.core.rmem_max is less and CAP_NET_ADMIN is missing. */
+OWAMP_API uint32_t owamp_socket_receive_buffer(int fd);
 
 /* A listening TCP socket; an IPv6 one takes no IPv4 connections. */
 OWAMP_API int owamp_socket_listen(int *fd, const struct sockaddr *local, socklen_t size);
