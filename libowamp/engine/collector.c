@@ -19,6 +19,7 @@
 #include <owamp/socket.h>
 
 #include "heap.h"
+#include "threads.h"
 
 #define EVENTS_AT_ONCE  64
 #define PACKETS_AT_ONCE 64
@@ -346,12 +347,14 @@ static int open_warm_socket(void)
 	return owamp_socket_test(&fd, &config, &port) ? -1 : fd;
 }
 
-int owamp_collector_new(struct owamp_collector **collector, struct owamp_loop *loop,
-			const struct owamp_clock *clock)
+int collector_new(struct owamp_collector **collector, struct owamp_loop *loop,
+		  const struct owamp_clock *clock, struct hardware *hardware, int cpu)
 {
 	struct owamp_collector *c = calloc(1, sizeof *c);
 	struct epoll_event event = {.events = EPOLLIN};
 
+	(void)hardware;
+	(void)cpu;
 	*collector = NULL;
 	if (!c)
 		return OWAMP_ENOMEM;
@@ -378,7 +381,7 @@ int owamp_collector_new(struct owamp_collector **collector, struct owamp_loop *l
 	return OWAMP_ESYSTEM;
 }
 
-void owamp_collector_free(struct owamp_collector *collector)
+void collector_free(struct owamp_collector *collector)
 {
 	if (!collector)
 		return;

@@ -5,13 +5,12 @@
 #include <stdlib.h>
 #include <time.h>
 
-#include <owamp/collector.h>
 #include <owamp/error.h>
 #include <owamp/loop.h>
-#include <owamp/pacer.h>
 #include <owamp/worker.h>
 
 #include "loop_internal.h"
+#include "threads.h"
 
 #define WORKER_QUEUE 1024
 
@@ -21,6 +20,7 @@ struct owamp_engine {
 	struct owamp_clock *clock;
 	struct owamp_pacer *pacer;
 	struct owamp_collector *collector;
+	struct owamp_engine_granted granted;
 };
 
 static int64_t read_clock(clockid_t id)
@@ -41,7 +41,7 @@ int64_t owamp_real_ns(void)
 	return read_clock(CLOCK_REALTIME);
 }
 
-static int start_threads(struct owamp_engine *engine)
+static int start_threads(struct owamp_engine *engine, const struct owamp_engine_config *config)
 {
 	int error = owamp_loop_new(&engine->loop);
 
@@ -50,20 +50,21 @@ static int start_threads(struct owamp_engine *engine)
 	if (!error)
 		error = owamp_clock_new(&engine->clock);
 	if (!error)
-		error = owamp_pacer_new(&engine->pacer, engine->loop, engine->clock);
+		error = pacer_new(&engine->pacer, engine->loop, engine->clock, config, &engine->granted);
 	if (!error)
-		error = owamp_collector_new(&engine->collector, engine->loop, engine->clock);
+		error = collector_new(&engine->collector, engine->loop, engine->clock, NULL,
+				      config->collector_cpu);
 	return error;
 }
 
 int owamp_engine_new(struct owamp_engine **engine, const struct owamp_engine_config *config, char *error_text,
 		     size_t error_size)
 {
+	const struct owamp_engine_config ordinary = OWAMP_ENGINE_CONFIG_INIT;
 	struct owamp_engine *e = calloc(1, sizeof *e);
 	sigset_t all, before;
 	int error;
 
-	(void)config;
 	*engine = NULL;
 	if (error_size > 0)
 		error_text[0] = '\0';
@@ -71,7 +72,7 @@ int owamp_engine_new(struct owamp_engine **engine, const struct owamp_engine_con
 		return OWAMP_ENOMEM;
 	sigfillset(&all);
 	pthread_sigmask(SIG_SETMASK, &all, &before);
-	error = start_threads(e);
+	error = start_threads(e, config ? config : &ordinary);
 	pthread_sigmask(SIG_SETMASK, &before, NULL);
 	if (error) {
 		owamp_engine_free(e);
@@ -83,16 +84,15 @@ int owamp_engine_new(struct owamp_engine **engine, const struct owamp_engine_con
 
 void owamp_engine_granted(const struct owamp_engine *engine, struct owamp_engine_granted *granted)
 {
-	(void)engine;
-	*granted = (struct owamp_engine_granted){.realtime = false};
+	*granted = engine->granted;
 }
 
 void owamp_engine_free(struct owamp_engine *engine)
 {
 	if (!engine)
 		return;
-	owamp_collector_free(engine->collector);
-	owamp_pacer_free(engine->pacer);
+	collector_free(engine->collector);
+	pacer_free(engine->pacer);
 	owamp_worker_free(engine->worker);
 	owamp_clock_free(engine->clock);
 	if (engine->loop)

@@ -12,6 +12,7 @@
 #include <owamp/error.h>
 
 #include "heap.h"
+#include "threads.h"
 
 /* A full send buffer is tried again after this. */
 #define RETRY_NS 100000
@@ -216,10 +217,13 @@ static void *run(void *context)
 	return NULL;
 }
 
-int owamp_pacer_new(struct owamp_pacer **pacer, struct owamp_loop *loop, const struct owamp_clock *clock)
+int pacer_new(struct owamp_pacer **pacer, struct owamp_loop *loop, const struct owamp_clock *clock,
+	      const struct owamp_engine_config *config, struct owamp_engine_granted *granted)
 {
 	struct owamp_pacer *p = calloc(1, sizeof *p);
 
+	(void)config;
+	(void)granted;
 	*pacer = NULL;
 	if (!p)
 		return OWAMP_ENOMEM;
@@ -238,7 +242,7 @@ int owamp_pacer_new(struct owamp_pacer **pacer, struct owamp_loop *loop, const s
 	return 0;
 }
 
-void owamp_pacer_free(struct owamp_pacer *pacer)
+void pacer_free(struct owamp_pacer *pacer)
 {
 	if (!pacer)
 		return;

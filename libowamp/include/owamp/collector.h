@@ -31,10 +31,6 @@ struct owamp_receive_health {
 	bool failed;               /* the session broke for a reason of ours (memory) */
 };
 
-OWAMP_API int owamp_collector_new(struct owamp_collector **collector, struct owamp_loop *loop,
-				  const struct owamp_clock *clock);
-OWAMP_API void owamp_collector_free(struct owamp_collector *collector);
-
 /*
  * Starts receiving from fd, a bound UDP socket of owamp_socket_test(); fd
  * stays the caller's and must stay open until owamp_collector_end(). Takes the

@@ -41,10 +41,6 @@ struct owamp_send_health {
 	int64_t kernel_gap_max_ns;
 };
 
-OWAMP_API int owamp_pacer_new(struct owamp_pacer **pacer, struct owamp_loop *loop,
-			      const struct owamp_clock *clock);
-OWAMP_API void owamp_pacer_free(struct owamp_pacer *pacer);
-
 /*
  * Starts sending through fd, a connected UDP socket; fd stays the caller's and
  * must stay open until owamp_pacer_end(). Takes the sender over. finished runs
