@@ -13,8 +13,12 @@
 /* Packets in one call: a session that begins in the past must not hold its caller up. */
 #define EXPIRE_AT_ONCE 10000
 
-/* The highest bit of a window entry; offsets are below 2^63. */
+/* The highest bits of a window entry. */
 #define ARRIVED (UINT64_C(1) << 63)
+#define DROPPED (UINT64_C(1) << 62) /* at our own socket, unless it turns up */
+#define OFFSET  (DROPPED - 1)
+
+_Static_assert(OWAMP_SPAN_MAX <= OFFSET, "offsets leave the marks alone");
 
 /*
  * The window is a ring of scheduled offsets for the packets tail <= seq < head
@@ -36,6 +40,16 @@ struct owamp_receiver {
 	owamp_interval last_offset; /* of packet head - 1 */
 	bool any_arrived;
 	uint32_t max_seq; /* highest that arrived */
+	uint32_t drops;   /* at our own socket, of packets above max_seq */
+	/*
+	 * The last gap with drops in it. Those below unmarked are marked or have
+	 * arrived; the others are marked in place of marked ones that turn up.
+	 */
+	struct {
+		uint32_t first;
+		uint32_t unmarked;
+		uint32_t end;
+	} gap;
 	struct owamp_receiver_counters counters;
 };
 
@@ -99,7 +113,7 @@ static uint64_t *entry(const struct owamp_receiver *receiver, uint32_t seq)
 
 static owamp_interval offset(const struct owamp_receiver *receiver, uint32_t seq)
 {
-	return *entry(receiver, seq) & ~ARRIVED;
+	return *entry(receiver, seq) & OFFSET;
 }
 
 static int grow(struct owamp_receiver *receiver)
@@ -193,12 +207,55 @@ static int judge(struct owamp_receiver *receiver, const struct test_packet *pack
 	return OWAMP_RECEIVE_OK;
 }
 
+/* What was dropped since the highest before must be between that and seq, or was something else. */
+static void mark_gap(struct owamp_receiver *receiver, uint32_t seq)
+{
+	uint32_t next = receiver->any_arrived ? receiver->max_seq + 1 : 0;
+
+	if (receiver->drops == 0)
+		return;
+	if (next < receiver->tail)
+		next = receiver->tail;
+	receiver->gap.first = next;
+	for (; next < seq && receiver->drops > 0; next++, receiver->drops--)
+		*entry(receiver, next) |= DROPPED;
+	receiver->gap.unmarked = next;
+	receiver->gap.end = seq;
+	receiver->drops = 0;
+}
+
+/* A packet that was marked is here: if it was of the last gap, another one of that was dropped. */
+static void move_mark(struct owamp_receiver *receiver, uint32_t seq)
+{
+	uint32_t *next = &receiver->gap.unmarked;
+
+	if (seq < receiver->gap.first)
+		return;
+	while (*next < receiver->gap.end && *entry(receiver, *next) & ARRIVED)
+		++*next;
+	if (*next < receiver->gap.end)
+		*entry(receiver, (*next)++) |= DROPPED;
+}
+
+static void note_arrival(struct owamp_receiver *receiver, uint32_t seq)
+{
+	uint64_t *slot = entry(receiver, seq);
+
+	if (*slot & DROPPED)
+		move_mark(receiver, seq);
+	*slot = (*slot & ~DROPPED) | ARRIVED;
+	if (receiver->any_arrived && seq <= receiver->max_seq)
+		return;
+	mark_gap(receiver, seq);
+	receiver->max_seq = seq;
+	receiver->any_arrived = true;
+}
+
 int owamp_receiver_packet(struct owamp_receiver *receiver, const uint8_t *packet, size_t size,
 			  owamp_ntp receive_time, uint16_t receive_error, uint8_t ttl)
 {
 	struct owamp_record record;
 	struct test_packet opened;
-	uint64_t *slot;
 	bool duplicate;
 	int result;
 
@@ -215,13 +272,9 @@ int owamp_receiver_packet(struct owamp_receiver *receiver, const uint8_t *packet
 	if (result != OWAMP_RECEIVE_OK)
 		return result;
 
-	slot = entry(receiver, opened.seq);
-	duplicate = *slot & ARRIVED;
+	duplicate = *entry(receiver, opened.seq) & ARRIVED;
 	receiver->counters.duplicates += duplicate;
-	*slot |= ARRIVED;
-	if (!receiver->any_arrived || opened.seq > receiver->max_seq)
-		receiver->max_seq = opened.seq;
-	receiver->any_arrived = true;
+	note_arrival(receiver, opened.seq);
 	record = (struct owamp_record){
 		.seq = opened.seq,
 		.send_time = opened.time,
@@ -238,8 +291,36 @@ int owamp_receiver_packet(struct owamp_receiver *receiver, const uint8_t *packet
 
 void owamp_receiver_drops(struct owamp_receiver *receiver, uint32_t count)
 {
-	(void)receiver;
-	(void)count;
+	receiver->drops = count > UINT32_MAX - receiver->drops ? UINT32_MAX : receiver->drops + count;
+}
+
+/* Whose fault is it that the packet at the tail is missing? */
+static bool was_dropped(struct owamp_receiver *receiver)
+{
+	if (*entry(receiver, receiver->tail) & DROPPED)
+		return true;
+	if (receiver->drops == 0 || (receiver->any_arrived && receiver->tail <= receiver->max_seq))
+		return false;
+	receiver->drops--;
+	return true;
+}
+
+static void give_up(struct owamp_receiver *receiver, owamp_ntp scheduled, uint16_t error_estimate)
+{
+	const struct owamp_record record = {
+		.seq = receiver->tail,
+		.send_time = scheduled,
+		.send_error = OWAMP_ERROR_LOST,
+		.receive_error = error_estimate,
+		.ttl = 255,
+		.dropped = was_dropped(receiver),
+	};
+
+	if (record.dropped)
+		receiver->counters.dropped++;
+	else
+		receiver->counters.lost++;
+	receiver->sink(receiver->context, &record);
 }
 
 int owamp_receiver_expire(struct owamp_receiver *receiver, owamp_ntp now, uint16_t error_estimate)
@@ -256,18 +337,8 @@ int owamp_receiver_expire(struct owamp_receiver *receiver, owamp_ntp now, uint16
 		scheduled = receiver->start + offset(receiver, receiver->tail);
 		if (owamp_ntp_diff(now, scheduled + receiver->timeout) <= 0)
 			break;
-		if (!(*entry(receiver, receiver->tail) & ARRIVED)) {
-			const struct owamp_record record = {
-				.seq = receiver->tail,
-				.send_time = scheduled,
-				.send_error = OWAMP_ERROR_LOST,
-				.receive_error = error_estimate,
-				.ttl = 255,
-			};
-
-			receiver->counters.lost++;
-			receiver->sink(receiver->context, &record);
-		}
+		if (!(*entry(receiver, receiver->tail) & ARRIVED))
+			give_up(receiver, scheduled, error_estimate);
 		receiver->tail++;
 	}
 	return 0;
@@ -279,6 +350,12 @@ owamp_ntp owamp_receiver_deadline(const struct owamp_receiver *receiver)
 		return receiver->start + offset(receiver, receiver->tail) + receiver->timeout;
 	/* Unknown yet, but not before that of the packet before. */
 	return receiver->start + receiver->last_offset + receiver->timeout;
+}
+
+bool owamp_receiver_horizon(const struct owamp_receiver *receiver, owamp_ntp *deadline)
+{
+	*deadline = receiver->start + receiver->last_offset + receiver->timeout;
+	return receiver->head == receiver->packets;
 }
 
 bool owamp_receiver_complete(const struct owamp_receiver *receiver)

@@ -19,7 +19,8 @@ struct sample {
 	uint16_t receive_error;
 	uint8_t ttl;
 	bool lost;
-	bool first; /* first arrival of its sequence number */
+	bool dropped; /* lost, but at our own socket */
+	bool first;   /* first arrival of its sequence number */
 };
 
 struct owamp_stats {
@@ -91,6 +92,7 @@ int owamp_stats_record(struct owamp_stats *stats, const struct owamp_record *rec
 		.receive_error = record->receive_error,
 		.ttl = record->ttl,
 		.lost = owamp_record_lost(record),
+		.dropped = record->dropped,
 	};
 	if (!sample->lost)
 		sample->delay_ns = owamp_ntp_diff_ns(record->receive_time, record->send_time);
@@ -147,16 +149,19 @@ static int by_value(const void *left, const void *right)
 }
 
 /* samples sorted by_seq(). */
-static void count_arrivals(struct sample *samples, uint32_t count, struct owamp_summary *summary)
+static void count_packets(struct sample *samples, uint32_t count, struct owamp_summary *summary)
 {
 	for (uint32_t i = 0; i < count; i++) {
-		if (samples[i].lost)
-			continue;
-		samples[i].first = i == 0 || samples[i - 1].seq != samples[i].seq;
-		if (samples[i].first)
+		struct sample *sample = &samples[i];
+		bool new = i == 0 || samples[i - 1].seq != sample->seq;
+
+		sample->first = new && !sample->lost;
+		if (sample->first)
 			summary->received++;
-		else
+		else if (!sample->lost)
 			summary->duplicates++;
+		else if (new && sample->dropped)
+			summary->dropped++;
 	}
 	if (count > 0) {
 		uint32_t last = count - 1;
@@ -304,8 +309,8 @@ int owamp_stats_finish(struct owamp_stats *stats, uint32_t next_seq, const struc
 		qsort(stats->samples, stats->count, sizeof(*stats->samples), by_seq);
 	summary->skipped = owamp_skips_below(skips, skip_count, limit);
 	summary->sent = limit - summary->skipped;
-	count_arrivals(stats->samples, stats->count, summary);
-	summary->lost = summary->sent - summary->received;
+	count_packets(stats->samples, stats->count, summary);
+	summary->lost = summary->sent - summary->received - summary->dropped;
 	measure_ipdv(stats->samples, stats->count, summary);
 	measure_quality(stats->samples, stats->count, summary);
 	error = collect_delays(stats, summary->received);

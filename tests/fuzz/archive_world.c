@@ -46,6 +46,7 @@ static void put_packets(struct archive *archive, int64_t session_id, const struc
 			.receive_error = 0x8b02,
 			.ttl = 250,
 			.duplicate = i % 7 == 5,
+			.dropped = i % 12 == 3,
 		};
 
 		if (i % 6 != 3)

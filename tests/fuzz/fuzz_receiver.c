@@ -29,13 +29,51 @@ struct world {
 	uint32_t tail; /* all before are received or lost */
 	uint32_t highest;
 	bool any;
-	uint64_t ok, duplicates, lost;
+	/* Drops at our own socket: of packets above the highest, and of the gap before that. */
+	uint64_t drops, gap_drops;
+	uint32_t gap_first, gap_end;
+	bool excused[PACKETS_MAX]; /* of gaps before that */
+	uint64_t ok, duplicates, lost, dropped;
 	uint32_t window_max; /* entries */
 	int64_t now;         /* since START */
 	/* What must come next out of the receiver. */
 	bool expects_record;
 	struct owamp_record expected;
 };
+
+/* Each drop is for the first packet of its gap that does not turn up. */
+static bool is_dropped(struct world *world, uint32_t seq)
+{
+	uint64_t *drops = NULL;
+
+	if (world->excused[seq])
+		return true;
+	if (seq >= world->gap_first && seq < world->gap_end)
+		drops = &world->gap_drops;
+	else if (!world->any || seq > world->highest)
+		drops = &world->drops;
+	if (!drops || *drops == 0)
+		return false;
+	--*drops;
+	return true;
+}
+
+/* seq is above the highest. What was dropped of the gap before is settled. */
+static void begin_gap(struct world *world, uint32_t seq)
+{
+	if (world->drops == 0)
+		return;
+	for (uint32_t i = world->gap_first; i < world->gap_end && world->gap_drops > 0; i++) {
+		if (i < world->tail || world->arrived[i])
+			continue;
+		world->excused[i] = true;
+		world->gap_drops--;
+	}
+	world->gap_first = world->any ? world->highest + 1 : 0;
+	world->gap_end = seq;
+	world->gap_drops = world->drops;
+	world->drops = 0;
+}
 
 static void take_record(void *context, const struct owamp_record *record)
 {
@@ -48,7 +86,7 @@ static void take_record(void *context, const struct owamp_record *record)
 		assert(record->send_error == world->expected.send_error);
 		assert(record->receive_time == world->expected.receive_time);
 		assert(record->receive_error == world->expected.receive_error);
-		assert(record->ttl == world->expected.ttl);
+		assert(record->ttl == world->expected.ttl && !record->dropped);
 		world->expects_record = false;
 		return;
 	}
@@ -58,8 +96,12 @@ static void take_record(void *context, const struct owamp_record *record)
 	assert(owamp_record_lost(record) && record->seq == world->tail);
 	assert(record->send_time == START + world->offset[record->seq]);
 	assert(record->send_error == OWAMP_ERROR_LOST && record->ttl == 255);
+	assert(record->dropped == is_dropped(world, record->seq));
 	world->tail++;
-	world->lost++;
+	if (record->dropped)
+		world->dropped++;
+	else
+		world->lost++;
 }
 
 static owamp_interval take_interval(struct input *in, unsigned kind)
@@ -187,8 +229,10 @@ static void note_arrival(struct world *world, uint32_t seq)
 	world->ok++;
 	world->duplicates += world->arrived[seq];
 	world->arrived[seq] = true;
-	if (!world->any || seq > world->highest)
+	if (!world->any || seq > world->highest) {
+		begin_gap(world, seq);
 		world->highest = seq;
+	}
 	world->any = true;
 }
 
@@ -284,6 +328,17 @@ static void expire(struct world *world)
 	assert(owamp_receiver_complete(world->receiver) == (world->tail == world->request.packets));
 }
 
+static void drop(struct world *world)
+{
+	uint32_t count = input_u8(&world->in);
+
+	/* Some, or more than a number holds. */
+	if (count >= 250)
+		count = UINT32_MAX - (count - 250);
+	world->drops += count;
+	owamp_receiver_drops(world->receiver, count);
+}
+
 static void end(struct world *world)
 {
 	struct owamp_stop_session stop = {.next_seq = take_seq(world)};
@@ -303,7 +358,9 @@ static void step(struct world *world)
 {
 	const struct owamp_receiver_counters *counters = owamp_receiver_counters(world->receiver);
 
-	switch (input_u8(&world->in) & 7U) {
+	uint8_t what = input_u8(&world->in);
+
+	switch (what & 7U) {
 	case 0:
 		raw_packet(world);
 		break;
@@ -311,7 +368,10 @@ static void step(struct world *world)
 		expire(world);
 		break;
 	case 2:
-		end(world);
+		if (what & 8U)
+			drop(world);
+		else
+			end(world);
 		break;
 	case 3:
 		pass_time(world);
@@ -322,7 +382,8 @@ static void step(struct world *world)
 	}
 	check_memory(world);
 	assert(counters->results[OWAMP_RECEIVE_OK] == world->ok);
-	assert(counters->duplicates == world->duplicates && counters->lost == world->lost);
+	assert(counters->duplicates == world->duplicates);
+	assert(counters->lost == world->lost && counters->dropped == world->dropped);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)

@@ -77,15 +77,19 @@ int LLVMFuzzerTestOneInput(const uint8_t *octets, size_t size)
 			.receive_time = input_uint(&in, 8),
 			.send_error = (uint16_t)input_uint(&in, 2),
 			.receive_error = (uint16_t)input_uint(&in, 2),
-			.ttl = input_u8(&in),
 		};
+		uint8_t ttl = input_u8(&in);
+
+		record.ttl = ttl;
+		record.dropped = ttl & 1U;
 
 		require(owamp_stats_record(stats, &record) == 0, "a record is taken");
 	}
 	error = owamp_stats_finish(stats, next_seq, skips, skip_count, &summary);
 	require(error == 0 || error == OWAMP_EDATA, "finished, or contradictory");
 	if (error == 0) {
-		require(summary.sent == summary.received + summary.lost, "sent = received + lost");
+		require(summary.sent == summary.received + summary.lost + summary.dropped,
+			"sent = received + lost + dropped");
 		require((uint64_t)summary.sent + summary.skipped <= packets, "no more than the schedule has");
 		require((uint64_t)summary.received + summary.duplicates <= records, "no more than came");
 		require(summary.reordered <= summary.received, "reordered are received");

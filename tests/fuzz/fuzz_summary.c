@@ -25,7 +25,8 @@ static void require(bool holds, const char *what)
 /* A record that counted, plainly. */
 struct plain {
 	int64_t minute;
-	bool lost;
+	bool lost; /* by the network */
+	bool dropped;
 	bool duplicate;
 	int64_t delay_ns;
 };
@@ -44,6 +45,7 @@ struct world {
 	/* Seen in the rows. */
 	uint64_t received;
 	uint64_t lost;
+	uint64_t dropped;
 	uint64_t duplicates;
 	uint64_t in_histograms;
 	uint64_t lost_in_a_row;
@@ -78,11 +80,13 @@ static void add_record(struct world *world, struct input *in)
 		.seq = input_count(in),
 		.send_error = (uint16_t)input_uint(in, 2),
 		.receive_error = (uint16_t)input_uint(in, 2),
-		.duplicate = input_u8(in) & 1,
 	};
+	uint8_t marks = input_u8(in);
 	uint8_t kind = input_u8(in);
 	int64_t minute;
 
+	record.duplicate = marks & 1;
+	record.dropped = marks & 2;
 	/* Anywhere, or near each other, to the second. */
 	record.send_time = kind & 1 ? input_uint(in, 8)
 				    : owamp_ntp_from_unix_ns(world->near_ns) + (input_uint(in, 2) << 32);
@@ -98,15 +102,21 @@ static void add_record(struct world *world, struct input *in)
 	}
 	world->plain[world->count++] = (struct plain){
 		.minute = minute,
-		.lost = owamp_record_lost(&record),
+		.lost = owamp_record_lost(&record) && !record.dropped,
+		.dropped = owamp_record_lost(&record) && record.dropped,
 		.duplicate = record.duplicate,
 		.delay_ns = owamp_ntp_diff_ns(record.receive_time, record.send_time),
 	};
 }
 
+static bool arrived(const struct plain *plain)
+{
+	return !plain->lost && !plain->dropped;
+}
+
 static void check_minute(struct world *world, const struct minute_row *row)
 {
-	uint64_t received = 0, lost = 0, duplicates = 0, below = 0, not_above = 0;
+	uint64_t received = 0, lost = 0, dropped = 0, duplicates = 0, below = 0, not_above = 0;
 	int64_t low = INT64_MAX, high = INT64_MIN;
 
 	for (size_t i = 0; i < world->count; i++) {
@@ -115,8 +125,9 @@ static void check_minute(struct world *world, const struct minute_row *row)
 		if (plain->minute * SUMMARY_MINUTE_NS != row->minute_ns)
 			continue;
 		lost += plain->lost;
-		duplicates += !plain->lost && plain->duplicate;
-		if (plain->lost || plain->duplicate)
+		dropped += plain->dropped;
+		duplicates += arrived(plain) && plain->duplicate;
+		if (!arrived(plain) || plain->duplicate)
 			continue;
 		received++;
 		low = plain->delay_ns < low ? plain->delay_ns : low;
@@ -124,9 +135,10 @@ static void check_minute(struct world *world, const struct minute_row *row)
 		below += plain->delay_ns < row->delay_p50_ns;
 		not_above += plain->delay_ns <= row->delay_p50_ns;
 	}
-	require(row->received == received && row->lost == lost && row->duplicates == duplicates,
+	require(row->received == received && row->lost == lost && row->dropped == dropped &&
+			row->duplicates == duplicates,
 		"a minute's counts");
-	require(received + lost + duplicates > 0, "no minute is empty");
+	require(received + lost + dropped + duplicates > 0, "no minute is empty");
 	require(row->reordered <= received, "reordered are received");
 	if (received > 0)
 		require(row->delay_min_ns == low && row->delay_max_ns == high && 2 * below < received &&
@@ -134,6 +146,7 @@ static void check_minute(struct world *world, const struct minute_row *row)
 			"a minute's delays");
 	world->received += received;
 	world->lost += lost;
+	world->dropped += dropped;
 	world->duplicates += duplicates;
 }
 
@@ -188,14 +201,16 @@ static void run(struct world *world, struct input *in)
 
 static void check_totals(struct world *world)
 {
-	uint64_t received = 0, lost = 0, duplicates = 0;
+	uint64_t received = 0, lost = 0, dropped = 0, duplicates = 0;
 
 	for (size_t i = 0; i < world->count; i++) {
-		received += !world->plain[i].lost && !world->plain[i].duplicate;
+		received += arrived(&world->plain[i]) && !world->plain[i].duplicate;
 		lost += world->plain[i].lost;
-		duplicates += !world->plain[i].lost && world->plain[i].duplicate;
+		dropped += world->plain[i].dropped;
+		duplicates += arrived(&world->plain[i]) && world->plain[i].duplicate;
 	}
-	require(world->received == received && world->lost == lost && world->duplicates == duplicates,
+	require(world->received == received && world->lost == lost && world->dropped == dropped &&
+			world->duplicates == duplicates,
 		"each record is in a minute");
 	require(world->in_histograms == received, "each delay is in a histogram");
 	require(world->lost_in_a_row <= lost, "no more in rows than were lost");

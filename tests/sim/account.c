@@ -37,9 +37,11 @@ void account_init(struct sim_account *account, const struct owamp_request *reque
 	account->due = calloc(request->packets, sizeof(*account->due));
 	account->skipped = calloc(request->packets, sizeof(*account->skipped));
 	account->arrived = calloc(request->packets, sizeof(*account->arrived));
+	account->excused = calloc(request->packets, sizeof(*account->excused));
 	assert_non_null(account->due);
 	assert_non_null(account->skipped);
 	assert_non_null(account->arrived);
+	assert_non_null(account->excused);
 	for (uint32_t i = 0; i < request->packets; i++) {
 		const struct owamp_slot *slot = &request->slots[i % request->slot_count];
 
@@ -56,6 +58,7 @@ void account_free(struct sim_account *account)
 	free(account->due);
 	free(account->skipped);
 	free(account->arrived);
+	free(account->excused);
 	free(account->records);
 }
 
@@ -127,6 +130,53 @@ static int judge(const struct sim_account *account, const struct sim_read *read,
 	return OWAMP_RECEIVE_OK;
 }
 
+/* One beyond the highest that arrived. */
+static uint32_t reached(const struct sim_account *account)
+{
+	uint32_t end = account->packets;
+
+	while (end > 0 && !account->arrived[end - 1])
+		end--;
+	return end;
+}
+
+void account_drops(struct sim_account *account, uint32_t count)
+{
+	account->drops += count;
+}
+
+/* The packet is above all before it: drops since then were in between. Of earlier ones it is too late to
+ * learn. */
+static void begin_gap(struct sim_account *account, uint32_t seq)
+{
+	if (seq < reached(account) || account->drops == 0)
+		return;
+	for (uint32_t i = account->gap_first; i < account->gap_end; i++) {
+		if (i < account->declared || account->arrived[i] || account->gap_drops == 0)
+			continue;
+		account->excused[i] = true;
+		account->gap_drops--;
+	}
+	account->gap_first = reached(account);
+	account->gap_end = seq;
+	account->gap_drops = account->drops;
+	account->drops = 0;
+}
+
+static bool is_excused(struct sim_account *account, uint32_t seq)
+{
+	if (account->excused[seq])
+		return true;
+	if (seq >= account->gap_first && seq < account->gap_end && account->gap_drops > 0) {
+		account->gap_drops--;
+		return true;
+	}
+	if (seq < reached(account) || account->drops == 0)
+		return false;
+	account->drops--;
+	return true;
+}
+
 int account_arrival(struct sim_account *account, const struct sim_read *read, int64_t receive_ns,
 		    uint16_t receive_error, uint8_t ttl)
 {
@@ -153,6 +203,7 @@ int account_arrival(struct sim_account *account, const struct sim_read *read, in
 	if (record.receive_time == 0)
 		record.receive_time = 1;
 	account->counters.duplicates += account->arrived[read->seq];
+	begin_gap(account, read->seq);
 	account->arrived[read->seq] = true;
 	add(account, &record, delay_ns);
 	return result;
@@ -163,7 +214,7 @@ void account_expire(struct sim_account *account, sim_units now, uint16_t error)
 	while (account->declared < account->packets &&
 	       now > account->due[account->declared] + account->timeout) {
 		uint32_t seq = account->declared++;
-		const struct owamp_record record = {
+		struct owamp_record record = {
 			.send_time = (uint64_t)account->due[seq],
 			.seq = seq,
 			.send_error = 0x0001,
@@ -173,24 +224,20 @@ void account_expire(struct sim_account *account, sim_units now, uint16_t error)
 
 		if (account->arrived[seq])
 			continue;
-		account->counters.lost++;
+		record.dropped = is_excused(account, seq);
+		account->counters.lost += !record.dropped;
+		account->counters.dropped += record.dropped;
 		add(account, &record, 0);
 	}
 }
 
 void account_end(struct sim_account *account, const struct owamp_stop_session *stop)
 {
-	uint32_t reached = 0;
-
-	for (uint32_t seq = 0; seq < account->packets; seq++) {
-		if (account->arrived[seq])
-			reached = seq + 1;
-	}
 	if (!stop) {
-		account->cut = reached;
+		account->cut = reached(account);
 		return;
 	}
-	account->contradictory = reached > stop->next_seq;
+	account->contradictory = reached(account) > stop->next_seq;
 	/* What the clock has shown to be more than Timeout ago stays so if it is set back. */
 	account->cut = account->declared < stop->next_seq ? account->declared : stop->next_seq;
 	if (account->contradictory)

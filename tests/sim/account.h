@@ -47,6 +47,17 @@ struct sim_account {
 
 	bool *arrived;
 	uint32_t declared; /* so many have had their Timeout when somebody looked */
+	/*
+	 * Drops at the receiver's socket since a packet was above all before it; those
+	 * before it, which have not been used up for packets between the two, each for
+	 * the first that is missing when its Timeout has passed; and packets of gaps
+	 * before that, for which they were used up.
+	 */
+	uint64_t drops;
+	uint32_t gap_first;
+	uint32_t gap_end;
+	uint64_t gap_drops;
+	bool *excused;
 	struct sim_expected *records;
 	uint32_t record_count;
 	uint32_t record_capacity;
@@ -67,6 +78,7 @@ uint32_t account_skips(const struct sim_account *account, uint32_t limit, struct
 /* How the receiver must judge, and record, a packet that arrives. */
 int account_arrival(struct sim_account *account, const struct sim_read *read, int64_t receive_ns,
 		    uint16_t receive_error, uint8_t ttl);
+void account_drops(struct sim_account *account, uint32_t count);
 void account_expire(struct sim_account *account, sim_units now, uint16_t error);
 void account_end(struct sim_account *account, const struct owamp_stop_session *stop);
 

@@ -124,7 +124,8 @@ static void compare(struct sim_world *world)
 			  got->seq == expected->seq && got->send_time == expected->send_time &&
 				  got->receive_time == expected->receive_time &&
 				  got->send_error == expected->send_error &&
-				  got->receive_error == expected->receive_error && got->ttl == expected->ttl,
+				  got->receive_error == expected->receive_error &&
+				  got->ttl == expected->ttl && !got->dropped,
 			  "record %u is not that of packet %u", at, expected->seq);
 		at++;
 	}

@@ -6,6 +6,7 @@
 struct flight {
 	struct sim_session *session;
 	struct sim_read read;
+	bool dropped;
 	size_t size;
 	uint8_t octets[];
 };
@@ -15,7 +16,10 @@ static void arrive(struct sim_world *world, void *context)
 	struct flight *flight = context;
 
 	(void)world;
-	receiving_arrival(flight->session, &flight->read, flight->octets, flight->size);
+	if (flight->dropped)
+		receiving_drop(flight->session);
+	else
+		receiving_arrival(flight->session, &flight->read, flight->octets, flight->size);
 	free(flight);
 }
 
@@ -36,6 +40,7 @@ static void decide(struct sim_session *session, uint32_t seq, struct sim_fate *f
 		if (sim_chance(world, path->hold))
 			fate->delay_ns[i] += sim_span(world, path->hold_ns);
 		fate->damaged[i] = sim_chance(world, path->damage);
+		fate->dropped[i] = sim_chance(world, path->drop);
 	}
 }
 
@@ -94,6 +99,7 @@ void network_send(struct sim_session *session, const struct sim_read *read, cons
 		assert_non_null(flight);
 		flight->session = session;
 		flight->read = *read;
+		flight->dropped = fate.dropped[i];
 		flight->size = size;
 		memcpy(flight->octets, octets, size);
 		if (fate.damaged[i])

@@ -22,7 +22,8 @@ static void sink(void *context, const struct owamp_record *record)
 static bool same(const struct owamp_record *a, const struct owamp_record *b)
 {
 	return a->send_time == b->send_time && a->receive_time == b->receive_time && a->seq == b->seq &&
-	       a->send_error == b->send_error && a->receive_error == b->receive_error && a->ttl == b->ttl;
+	       a->send_error == b->send_error && a->receive_error == b->receive_error && a->ttl == b->ttl &&
+	       a->dropped == b->dropped;
 }
 
 /* The records since, and what is due next. */
@@ -54,6 +55,13 @@ static void compare(struct sim_session *session, uint32_t since)
 		latest = (owamp_ntp)(account->due[account->declared] + account->timeout);
 		SIM_CHECK(world, (int64_t)(latest - deadline) >= 0, "the deadline is too late");
 	}
+}
+
+static void tell_drops(struct sim_session *session)
+{
+	account_drops(&session->account, session->drops);
+	owamp_receiver_drops(session->receiver, session->drops);
+	session->drops = 0;
 }
 
 static void expire(struct sim_session *session)
@@ -115,13 +123,16 @@ static void tick(struct sim_world *world, void *context)
 	free(this);
 	if (stale)
 		return;
+	/* Mostly it is the next packet that tells. */
+	if (session->drops > 0 && sim_chance(session->world, 200))
+		tell_drops(session);
 	expire(session);
 	if (!owamp_receiver_complete(session->receiver)) {
 		plan(session);
 		return;
 	}
-	sim_trace(world, "session %u.%u: complete, %u lost", session->round, session->index,
-		  (unsigned)session->account.counters.lost);
+	sim_trace(world, "session %u.%u: complete, %u lost, %u dropped", session->round, session->index,
+		  (unsigned)session->account.counters.lost, (unsigned)session->account.counters.dropped);
 	session->receive_complete = true;
 	side_look(world, session_receiver(session));
 }
@@ -155,6 +166,7 @@ void receiving_arrival(struct sim_session *session, const struct sim_read *read,
 
 	if (!session->receiver || session->outcome.ended)
 		return;
+	tell_drops(session);
 	expected = account_arrival(&session->account, read, now_ns, error, ttl);
 	result = owamp_receiver_packet(session->receiver, octets, size, sim_ntp(world, now_ns), error, ttl);
 	if (result != OWAMP_RECEIVE_OK)
@@ -165,6 +177,13 @@ void receiving_arrival(struct sim_session *session, const struct sim_read *read,
 		  owamp_receive_result_name((enum owamp_receive_result)result),
 		  owamp_receive_result_name((enum owamp_receive_result)expected));
 	compare(session, since);
+}
+
+/* There is no room for what arrives. */
+void receiving_drop(struct sim_session *session)
+{
+	if (session->receiver && !session->outcome.ended)
+		session->drops++;
 }
 
 static void keep(struct sim_session *session)
@@ -187,6 +206,7 @@ void receiving_end(struct sim_session *session)
 	const struct owamp_stop_session *stop = outcome->stopped ? &session->stop : NULL;
 	int result;
 
+	tell_drops(session);
 	expire(session);
 	account_end(account, stop);
 	result = owamp_receiver_end(session->receiver, stop, &outcome->cut);

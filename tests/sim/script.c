@@ -106,6 +106,7 @@ static void some_path(struct chance *chance, struct sim_session_script *session)
 	path->loss = one_in(chance, 3) ? 0 : ref_below(&chance->random, one_in(chance, 8) ? 1000 : 100);
 	path->duplicate = one_in(chance, 2) ? 0 : ref_below(&chance->random, 300);
 	path->damage = one_in(chance, 3) ? ref_below(&chance->random, 200) : 0;
+	path->drop = one_in(chance, 3) ? ref_below(&chance->random, one_in(chance, 3) ? 800 : 100) : 0;
 }
 
 static void some_session(struct chance *chance, struct sim_session_script *session)

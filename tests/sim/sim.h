@@ -27,11 +27,13 @@ enum sim_host { SIM_CLIENT, SIM_SERVER, SIM_HOSTS };
 #define SIM_NEVER  INT64_MAX
 #define SIM_NO_SEQ UINT32_MAX
 
-/* What becomes of one packet: each copy arrives after its delay; none is a loss. */
+/* What becomes of one packet: each copy arrives after its delay, maybe where there is no room; none is a
+ * loss. */
 struct sim_fate {
 	unsigned copies;
 	int64_t delay_ns[SIM_COPIES_MAX];
 	bool damaged[SIM_COPIES_MAX];
+	bool dropped[SIM_COPIES_MAX]; /* by the receiver's own socket */
 };
 
 /* Chances are in thousandths. */
@@ -43,6 +45,7 @@ struct sim_path {
 	uint32_t loss;
 	uint32_t duplicate;
 	uint32_t damage;
+	uint32_t drop; /* by the receiver's own socket */
 	/* If set, decides alone. */
 	void (*fate)(uint32_t seq, struct sim_fate *fate);
 };

@@ -398,6 +398,49 @@ static void test_duplicated_and_reordered(void **state)
 	run(&script, three_reordered);
 }
 
+/* 20 to 29 arrive where there is no room, 25 is lost before; so are 50, and the last. */
+static void overflowing(uint32_t seq, struct sim_fate *fate)
+{
+	fate->copies = seq != 25 && seq != 50;
+	fate->delay_ns[0] = 10 * SIM_MS;
+	fate->dropped[0] = (seq >= 20 && seq < 30) || seq == 99;
+}
+
+/* Which of the ten it was that the network lost, nobody can know: the last, for the sake of the account. */
+static void nine_dropped(const struct sim_outcome *outcome)
+{
+	uint32_t dropped = 0;
+
+	assert_int_equal(outcome->counters.dropped, 10);
+	assert_int_equal(outcome->counters.lost, 2);
+	for (uint32_t i = 0; i < outcome->record_count; i++) {
+		const struct owamp_record *record = &outcome->records[i];
+
+		dropped += record->dropped;
+		assert_int_equal(record->dropped,
+				 (record->seq >= 20 && record->seq < 29) || record->seq == 99);
+	}
+	assert_int_equal(dropped, 10);
+	assert_int_equal(outcome->summary.sent, 100);
+	assert_int_equal(outcome->summary.received, 88);
+	/* Fetched, all of them are lost. */
+	if (outcome->summary.dropped > 0) {
+		assert_int_equal(outcome->summary.dropped, 10);
+		assert_int_equal(outcome->summary.lost, 2);
+	} else {
+		assert_int_equal(outcome->summary.lost, 12);
+	}
+}
+
+static void test_overflowing_socket(void **state)
+{
+	(void)state;
+	struct sim_script script = plain("overflowing socket");
+
+	script.sessions[0][0].path.fate = overflowing;
+	run(&script, nine_dropped);
+}
+
 static void invalid(const struct sim_outcome *outcome)
 {
 	assert_true(outcome->contradictory);
@@ -452,6 +495,7 @@ int main(void)
 		cmocka_unit_test(test_stopped_early),
 		cmocka_unit_test(test_broken_connection),
 		cmocka_unit_test(test_duplicated_and_reordered),
+		cmocka_unit_test(test_overflowing_socket),
 		cmocka_unit_test(test_lying_sender),
 		cmocka_unit_test(test_damaged_packets),
 	};

@@ -22,6 +22,8 @@ struct tally {
 	uint64_t results[OWAMP_RECEIVE_RESULTS];
 	uint64_t duplicates;
 	uint64_t lost;
+	uint64_t dropped;
+	uint64_t dropped_known; /* to the client */
 	uint64_t skipped;
 	uint64_t reordered;
 	uint64_t far_reordered; /* by 3 or more */
@@ -43,12 +45,14 @@ static void count_session(struct tally *tally, const struct sim_session_script *
 		tally->results[i] += counters->results[i];
 	tally->duplicates += counters->duplicates;
 	tally->lost += counters->lost;
+	tally->dropped += counters->dropped;
 	tally->contradictory += outcome->contradictory;
 	tally->cut_short += outcome->stopped && !outcome->contradictory && outcome->cut < script->packets;
 	tally->broken += !outcome->stopped && outcome->record_count > 0;
 	if (!outcome->measured)
 		return;
 	tally->measured++;
+	tally->dropped_known += outcome->summary.dropped;
 	tally->skipped += outcome->summary.skipped;
 	tally->reordered += outcome->summary.reordered;
 	tally->far_reordered += outcome->summary.n_reordered[2];

@@ -40,6 +40,7 @@ struct sim_session {
 
 	struct owamp_receiver *receiver;
 	bool receive_complete;
+	uint32_t drops; /* at the receiver's socket, that it has not been told of */
 	struct owamp_record *records;
 	uint32_t record_count;
 	uint32_t record_capacity;
@@ -174,6 +175,7 @@ void sending_stop(struct sim_session *session);
 void receiving_start(struct sim_session *session);
 void receiving_arrival(struct sim_session *session, const struct sim_read *read, const uint8_t *octets,
 		       size_t size);
+void receiving_drop(struct sim_session *session);
 void receiving_end(struct sim_session *session);
 void network_send(struct sim_session *session, const struct sim_read *read, const uint8_t *octets,
 		  size_t size);

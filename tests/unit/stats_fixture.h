@@ -32,6 +32,14 @@ static inline struct owamp_record make_lost(uint32_t seq)
 	return record;
 }
 
+static inline struct owamp_record make_dropped(uint32_t seq)
+{
+	struct owamp_record record = make_lost(seq);
+
+	record.dropped = true;
+	return record;
+}
+
 static inline struct owamp_stats *with_packets(uint32_t packets)
 {
 	struct owamp_stats *stats;

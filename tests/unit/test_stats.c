@@ -83,6 +83,44 @@ static void test_nothing_received(void **state)
 	owamp_stats_free(stats);
 }
 
+/* Dropped at our own socket: not the network's loss. */
+static void test_dropped(void **state)
+{
+	(void)state;
+	const struct owamp_skip_range skip = {6, 7};
+	struct owamp_stats *stats = with_packets(12);
+	struct owamp_summary summary;
+
+	put(stats, make(0, 10 * MS));
+	put(stats, make_dropped(1));
+	put(stats, make_lost(2));
+	/* Both are here, whichever record comes first. */
+	put(stats, make_dropped(3));
+	put(stats, make(3, 20 * MS));
+	put(stats, make(4, 20 * MS));
+	put(stats, make_dropped(4));
+	/* A packet is dropped once; the first record of a loss counts. */
+	put(stats, make_dropped(5));
+	put(stats, make_dropped(5));
+	put(stats, make_dropped(5));
+	put(stats, make_lost(8));
+	put(stats, make_dropped(8));
+	/* Never sent, and never reached. */
+	put(stats, make_dropped(6));
+	put(stats, make_dropped(10));
+	put(stats, make_dropped(11));
+	summary = finish(stats, 10, &skip, 1);
+	assert_int_equal(summary.sent, 8);
+	assert_int_equal(summary.received, 3);
+	assert_int_equal(summary.dropped, 2);
+	/* 2 and 8, and 9 without a record. */
+	assert_int_equal(summary.lost, 3);
+	assert_int_equal(summary.skipped, 2);
+	assert_int_equal(summary.duplicates, 0);
+	assert_int_equal(summary.ipdv_count, 1);
+	owamp_stats_free(stats);
+}
+
 static void test_no_records_at_all(void **state)
 {
 	(void)state;
@@ -391,6 +429,7 @@ int main(void)
 		cmocka_unit_test(test_memory_follows_records),
 		cmocka_unit_test(test_five_packets),
 		cmocka_unit_test(test_nothing_received),
+		cmocka_unit_test(test_dropped),
 		cmocka_unit_test(test_no_records_at_all),
 		cmocka_unit_test(test_rfc4737_examples),
 		cmocka_unit_test(test_order_with_losses_is_no_reordering),

@@ -67,9 +67,11 @@ OWAMP_API int owamp_receiver_packet(struct owamp_receiver *receiver, const uint8
 
 /*
  * Our own socket dropped count datagrams between the packet passed in last and
- * the one that comes next (or now, at the end). As many packets as are missing
- * there, if they do not turn up, are recorded as dropped here, so that they are
- * not taken for losses of the network.
+ * the one that comes next (or now, at the end). They are taken for packets
+ * between the highest that has arrived and the next that is above it: so many
+ * of those, the first ones that do not turn up, are recorded as dropped here, so
+ * that they are not taken for losses of the network. Drops beyond the packets
+ * that are missing there were of something else, and are forgotten.
  */
 OWAMP_API void owamp_receiver_drops(struct owamp_receiver *receiver, uint32_t count);
 
@@ -86,6 +88,12 @@ OWAMP_API int owamp_receiver_expire(struct owamp_receiver *receiver, owamp_ntp n
  * that may still arrive; the last deadline if there is none. It only grows.
  */
 OWAMP_API owamp_ntp owamp_receiver_deadline(const struct owamp_receiver *receiver);
+
+/*
+ * The deadline of the furthest packet that was thought of so far: the session is
+ * not complete before. True: it is the session's last packet.
+ */
+OWAMP_API bool owamp_receiver_horizon(const struct owamp_receiver *receiver, owamp_ntp *deadline);
 
 /* All packets were received or declared lost, and Timeout after the last has passed. */
 OWAMP_API bool owamp_receiver_complete(const struct owamp_receiver *receiver);

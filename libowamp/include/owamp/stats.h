@@ -33,9 +33,8 @@ OWAMP_API uint64_t owamp_percentile_rank(double percent, uint64_t count);
 struct owamp_summary {
 	uint32_t sent;       /* packets the sender says it sent, or that the schedule has */
 	uint32_t received;   /* different packets that arrived */
-	uint32_t lost;       /* sent - received - dropped: in the network, as far as we know */
-	uint32_t dropped;    /* arrived, and dropped at the receiving host's own socket: known of our own
-				receiver only */
+	uint32_t lost;       /* sent - received - dropped: in the network, as far as is known */
+	uint32_t dropped;    /* at the receiver's own socket; only our own receiver's records say so */
 	uint32_t skipped;    /* scheduled, never sent */
 	uint32_t duplicates; /* further arrivals of received packets */
 
