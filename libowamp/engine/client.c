@@ -350,6 +350,7 @@ int owamp_client_add_test(struct owamp_client *client, const struct owamp_test_c
 	memcpy(item->slots, test->slots, test->slot_count * sizeof *item->slots);
 	item->test.slots = item->slots;
 	item->result.direction = test->direction;
+	client->tests++;
 	return (int)client->item_count - 1;
 }
 

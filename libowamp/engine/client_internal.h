@@ -1,7 +1,8 @@
 /*
  * The client's parts: client.c (life and the control connection's octets),
  * client_setup.c (resolving, connecting, authenticating), client_measure.c
- * (requesting to stopping), client_fetch.c, client_result.c.
+ * (requesting to measuring), client_stop.c (stopping), client_fetch.c,
+ * client_result.c.
  */
 #ifndef ENGINE_CLIENT_INTERNAL_H
 #define ENGINE_CLIENT_INTERNAL_H
@@ -81,8 +82,11 @@ struct owamp_client {
 
 	struct client_item **items;
 	unsigned item_count;
-	unsigned answers;  /* Accept-Session messages received */
-	unsigned accepted; /* tests */
+	unsigned tests;      /* items that are not fetches */
+	unsigned answers;    /* Accept-Session messages received */
+	unsigned unanswered; /* no item before this one waits for such a message */
+	unsigned accepted;   /* tests */
+	unsigned complete;   /* of those accepted */
 	bool stop_sent;
 	bool stop_received;
 	unsigned fetching; /* item whose data is coming */
@@ -110,6 +114,8 @@ void client_greeting(struct owamp_client *client, const struct owamp_control_cli
 void client_request_all(struct owamp_client *client);
 void client_accept_session(struct owamp_client *client, const struct owamp_control_client_event *event);
 void client_start_ack(struct owamp_client *client, const struct owamp_control_client_event *event);
+
+/* client_stop.c */
 void client_send_stop(struct owamp_client *client);
 void client_stop_received(struct owamp_client *client, const struct owamp_control_client_event *event);
 void client_settle(struct owamp_client *client);

@@ -1,4 +1,4 @@
-/* Test sessions from Request-Session to Stop-Sessions. */
+/* Test sessions from Request-Session until they run. */
 #include "client_internal.h"
 
 #include <errno.h>
@@ -9,13 +9,21 @@
 
 #include <owamp/crypto.h>
 #include <owamp/error.h>
-
-/* How long a receiver may go on after the server's Stop-Sessions, beyond its Timeout. */
-#define SETTLE_NS INT64_C(2000000000)
+#include <owamp/schedule.h>
 
 static bool sends(const struct client_item *item)
 {
 	return item->test.direction == OWAMP_TO_SERVER;
+}
+
+/* For the busiest half second of the schedule: the time that owamp_receive_buffer() has in mind. */
+static uint32_t receive_buffer(const struct client_item *item)
+{
+	uint32_t peak = owamp_schedule_peak(item->slots, item->test.slot_count, OWAMP_SECOND / 2);
+	bool open = item->client->mode == OWAMP_MODE_OPEN;
+
+	return owamp_receive_buffer(2.0 * peak,
+				    item->test.padding + (open ? OWAMP_PACKET_OPEN : OWAMP_PACKET_SECURE));
 }
 
 static int open_socket(struct client_item *item, uint16_t *port)
@@ -27,6 +35,7 @@ static int open_socket(struct client_item *item, uint16_t *port)
 		.port_high = item->test.port_high,
 		.interface = client->config.interface,
 		.receive = !sends(item),
+		.receive_buffer = receive_buffer(item),
 		.dscp = item->test.dscp,
 	};
 	int error = owamp_socket_test(&item->fd, &config, port);
@@ -36,6 +45,10 @@ static int open_socket(struct client_item *item, uint16_t *port)
 				  config.port_high);
 	else if (error)
 		client_item_error(item, error, "opening a test socket: %s", strerror(errno));
+	if (error == 0 && config.receive) {
+		item->result.receive_buffer_wanted = config.receive_buffer;
+		item->result.receive_buffer_octets = owamp_socket_receive_buffer(item->fd);
+	}
 	return error;
 }
 
@@ -80,16 +93,18 @@ static int request(struct client_item *item, int64_t now_ns)
 void client_request_all(struct owamp_client *client)
 {
 	int64_t now_ns = owamp_real_ns();
-	unsigned tests = 0;
 
+	if (client->tests == 0) {
+		client_fetch_next(client, 0);
+		return;
+	}
+	client_state(client, OWAMP_CLIENT_REQUESTING);
 	for (unsigned i = 0; i < client->item_count; i++) {
 		struct client_item *item = client->items[i];
 		int error;
 
 		if (item->is_fetch)
 			continue;
-		if (tests++ == 0)
-			client_state(client, OWAMP_CLIENT_REQUESTING);
 		error = request(item, now_ns);
 		if (error) {
 			client_item_error(item, error, "%s", owamp_error_text(error));
@@ -97,32 +112,23 @@ void client_request_all(struct owamp_client *client)
 			return;
 		}
 	}
-	if (tests == 0) {
-		client_fetch_next(client, 0);
-		return;
-	}
 	client_expect(client, "Accept-Session", client->config.step_timeout_ns);
 	client_flush(client);
 }
 
+/* Answers come in the order of the requests; the machine lets no other through. */
 static struct client_item *next_unanswered(struct owamp_client *client)
 {
-	unsigned tests = 0;
-
-	for (unsigned i = 0; i < client->item_count; i++) {
-		if (!client->items[i]->is_fetch && tests++ == client->answers)
-			return client->items[i];
-	}
-	return NULL;
+	while (client->items[client->unanswered]->is_fetch)
+		client->unanswered++;
+	return client->items[client->unanswered++];
 }
 
-static unsigned test_count(const struct owamp_client *client)
+static void complete(struct client_item *item)
 {
-	unsigned tests = 0;
-
-	for (unsigned i = 0; i < client->item_count; i++)
-		tests += !client->items[i]->is_fetch;
-	return tests;
+	item->complete = true;
+	item->client->complete++;
+	client_settle(item->client);
 }
 
 static void record_sink(void *context, const struct owamp_record *record)
@@ -132,10 +138,7 @@ static void record_sink(void *context, const struct owamp_record *record)
 
 static void receiver_finished(void *context)
 {
-	struct client_item *item = context;
-
-	item->complete = true;
-	client_settle(item->client);
+	complete(context);
 }
 
 static int start_receiver(struct client_item *item)
@@ -224,27 +227,15 @@ void client_accept_session(struct owamp_client *client, const struct owamp_contr
 			    error == OWAMP_ESYSTEM ? strerror(errno) : owamp_error_text(error));
 		return;
 	}
-	if (client->answers == test_count(client))
+	if (client->answers == client->tests)
 		all_answered(client);
 	else
 		client_expect(client, "Accept-Session", client->config.step_timeout_ns);
 }
 
-static bool all_complete(const struct owamp_client *client)
-{
-	for (unsigned i = 0; i < client->item_count; i++) {
-		if (client->items[i]->accepted && !client->items[i]->complete)
-			return false;
-	}
-	return true;
-}
-
 static void sender_complete(struct owamp_timer *timer)
 {
-	struct client_item *item = timer->context;
-
-	item->complete = true;
-	client_settle(item->client);
+	complete(timer->context);
 }
 
 /* All packets left: complete when Timeout and a margin have passed (section 3.8). */
@@ -305,195 +296,4 @@ void client_start_ack(struct owamp_client *client, const struct owamp_control_cl
 	client_state(client, OWAMP_CLIENT_MEASURING);
 	if (client->stopping)
 		client_send_stop(client);
-}
-
-/* Stops the senders and says how far they came. */
-void client_send_stop(struct owamp_client *client)
-{
-	struct owamp_stop_session *sessions;
-	size_t count = 0;
-	int error = OWAMP_ENOMEM;
-
-	if (client->stop_sent)
-		return;
-	sessions = calloc(client->item_count, sizeof *sessions);
-	if (!sessions)
-		goto cleanup;
-	for (unsigned i = 0; i < client->item_count; i++) {
-		struct client_item *item = client->items[i];
-
-		if (!item->pacing)
-			continue;
-		owamp_pacer_stop(item->pacing);
-		owamp_loop_cancel_timer(client->loop, &item->complete_timer);
-		owamp_pacer_state(item->pacing, &sessions[count]);
-		error = client_item_set_stop(item, sessions[count].next_seq, sessions[count].skips,
-					     sessions[count].skip_count);
-		if (error)
-			goto cleanup;
-		count++;
-	}
-	error = owamp_control_client_stop(client->control, OWAMP_ACCEPT_OK, sessions, count);
-	client->stop_sent = true;
-cleanup:
-	free(sessions);
-	if (error) {
-		client_done(client, error, "sending Stop-Sessions: %s", owamp_error_text(error));
-		return;
-	}
-	client_state(client, OWAMP_CLIENT_STOPPING);
-	if (!client->stop_received)
-		client_expect(client, "the server's Stop-Sessions", client->config.step_timeout_ns);
-	client_flush(client);
-}
-
-static struct client_item *find_receiver(struct owamp_client *client, const uint8_t sid[OWAMP_SID_SIZE])
-{
-	for (unsigned i = 0; i < client->item_count; i++) {
-		struct client_item *item = client->items[i];
-
-		if (item->collecting && memcmp(item->result.request.sid, sid, OWAMP_SID_SIZE) == 0)
-			return item;
-	}
-	return NULL;
-}
-
-void client_stop_received(struct owamp_client *client, const struct owamp_control_client_event *event)
-{
-	int64_t longest = 0;
-
-	client_expect_nothing(client);
-	client->stop_received = true;
-	for (size_t i = 0; i < event->session_count; i++) {
-		const struct owamp_stop_session *session = &event->sessions[i];
-		struct client_item *item = find_receiver(client, session->sid);
-
-		/* The machine has checked that the SIDs are those of our receivers. */
-		if (client_item_set_stop(item, session->next_seq, session->skips, session->skip_count)) {
-			client_done(client, OWAMP_ENOMEM, "out of memory");
-			return;
-		}
-		if (item->test.timeout_ns > longest)
-			longest = item->test.timeout_ns;
-	}
-	if (event->accept != OWAMP_ACCEPT_OK) {
-		for (unsigned i = 0; i < client->item_count; i++) {
-			client->items[i]->result.accept = event->accept;
-			if (client->items[i]->accepted)
-				client_item_error(
-					client->items[i], OWAMP_EDATA,
-					"the server stopped with a failure, the results are invalid: %s",
-					owamp_accept_text(event->accept));
-		}
-	}
-	client_send_stop(client);
-	if (client->state == OWAMP_CLIENT_DONE)
-		return;
-	(void)owamp_loop_set_timer(client->loop, &client->settle_timer,
-				   owamp_mono_ns() + longest + SETTLE_NS);
-	client_settle(client);
-}
-
-/* The results of a receiving session as section 3.8 leaves them. stop NULL: there was none. */
-static void settle_receiver(struct client_item *item, const struct owamp_stop_session *stop)
-{
-	uint32_t cut = 0;
-	int error = owamp_collector_stop(item->collecting, stop, &cut);
-
-	if (error == OWAMP_EDATA)
-		client_item_error(
-			item, error,
-			"packets arrived that the sender says it never sent: the session is invalid");
-	else if (error)
-		client_item_error(item, error, "receiving: %s", owamp_error_text(error));
-	client_item_cut(item, cut);
-}
-
-static void capture_health(struct client_item *item)
-{
-	struct owamp_result *result = &item->result;
-
-	owamp_clock_read(owamp_engine_clock(item->client->engine), &result->clock);
-	if (item->pacing) {
-		result->has_send_health = true;
-		owamp_pacer_health(item->pacing, &result->send_health);
-		owamp_pacer_end(item->pacing);
-		item->pacing = NULL;
-	}
-	if (item->collecting) {
-		result->has_receive_health = true;
-		owamp_collector_health(item->collecting, &result->receive_health);
-		owamp_collector_end(item->collecting);
-		item->collecting = NULL;
-	}
-	if (item->fd >= 0)
-		close(item->fd);
-	item->fd = -1;
-}
-
-/*
- * The sender reached its end, but by our clock packets may still be on their
- * way: until then the server's Stop-Sessions is taken as not yet read, so that
- * a clock that is behind costs no records.
- */
-static bool may_still_arrive(const struct client_item *item)
-{
-	return item->collecting && !item->complete && item->result.next_seq == item->result.request.packets &&
-	       item->client->settle_timer.due.place != 0;
-}
-
-/* Called whenever something changed: goes on to stop, settle and fetch when that is possible. */
-void client_settle(struct owamp_client *client)
-{
-	if (client->state == OWAMP_CLIENT_MEASURING && all_complete(client))
-		client_send_stop(client);
-	if (client->state != OWAMP_CLIENT_STOPPING || !client->stop_sent || !client->stop_received)
-		return;
-	for (unsigned i = 0; i < client->item_count; i++) {
-		if (may_still_arrive(client->items[i]))
-			return;
-	}
-	owamp_loop_cancel_timer(client->loop, &client->settle_timer);
-	for (unsigned i = 0; i < client->item_count; i++) {
-		struct client_item *item = client->items[i];
-
-		if (item->collecting) {
-			struct owamp_stop_session stop = {
-				.next_seq = item->result.next_seq,
-				.skip_count = item->result.skip_count,
-				.skips = item->skips,
-			};
-
-			settle_receiver(item, &stop);
-			capture_health(item);
-			client_item_check_complete(item);
-			item->settled = true;
-		}
-		capture_health(item);
-	}
-	client_fetch_next(client, 0);
-}
-
-void client_settle_rest(struct owamp_client *client, int error, const char *reason)
-{
-	for (unsigned i = 0; i < client->item_count; i++) {
-		struct client_item *item = client->items[i];
-
-		if (item->settled)
-			continue;
-		item->settled = true;
-		if (item->collecting) {
-			settle_receiver(item, NULL);
-		} else {
-			/* What was fetched is not authenticated; without it what we sent is neither lost nor
-			 * not. */
-			item->record_count = 0;
-			item->result.stopped = false;
-			item->result.next_seq = 0;
-			item->result.skip_count = 0;
-		}
-		client_item_error(item, error, "%s", reason);
-		capture_health(item);
-		client_item_check_complete(item);
-	}
 }

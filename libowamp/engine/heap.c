@@ -4,79 +4,92 @@
 
 #include <owamp/error.h>
 
-/* Place p (1 up) is nodes[p - 1]; its children are 2p and 2p + 1. */
-static void put(struct heap *heap, struct owamp_due *node, size_t place)
+#define CHILDREN 4
+
+/* Indexes start at 0, a node's place at 1. The children of i are CHILDREN * i + 1 and those that follow. */
+static void put(struct heap *heap, struct heap_entry entry, size_t index)
 {
-	heap->nodes[place - 1] = node;
-	node->place = place;
+	heap->entries[index] = entry;
+	entry.node->place = index + 1;
 }
 
-static struct owamp_due *at(const struct heap *heap, size_t place)
+/* The earliest child of index, which may lie beyond the end: there is none. */
+static size_t first_child(const struct heap *heap, size_t index)
 {
-	return heap->nodes[place - 1];
+	size_t first = CHILDREN * index + 1;
+	size_t end = first + CHILDREN < heap->count ? first + CHILDREN : heap->count;
+
+	for (size_t child = first + 1; child < end; child++) {
+		if (heap->entries[child].ns < heap->entries[first].ns)
+			first = child;
+	}
+	return first;
 }
 
-static void sift(struct heap *heap, struct owamp_due *node, size_t place)
+static void sift(struct heap *heap, struct heap_entry entry, size_t index)
 {
-	while (place > 1 && node->ns < at(heap, place / 2)->ns) {
-		put(heap, at(heap, place / 2), place);
-		place /= 2;
-	}
-	for (;;) {
-		size_t child = 2 * place;
+	size_t child;
 
-		if (child > heap->count)
-			break;
-		if (child < heap->count && at(heap, child + 1)->ns < at(heap, child)->ns)
-			child++;
-		if (node->ns <= at(heap, child)->ns)
-			break;
-		put(heap, at(heap, child), place);
-		place = child;
+	while (index > 0 && entry.ns < heap->entries[(index - 1) / CHILDREN].ns) {
+		put(heap, heap->entries[(index - 1) / CHILDREN], index);
+		index = (index - 1) / CHILDREN;
 	}
-	put(heap, node, place);
+	while ((child = first_child(heap, index)) < heap->count && heap->entries[child].ns < entry.ns) {
+		put(heap, heap->entries[child], index);
+		index = child;
+	}
+	put(heap, entry, index);
 }
 
 void heap_free(struct heap *heap)
 {
-	free(heap->nodes);
+	free(heap->entries);
 	*heap = (struct heap){0};
 }
 
 struct owamp_due *heap_first(const struct heap *heap)
 {
-	return heap->count ? at(heap, 1) : NULL;
+	return heap->count ? heap->entries[0].node : NULL;
+}
+
+int64_t heap_second_ns(const struct heap *heap)
+{
+	return heap->count > 1 ? heap->entries[first_child(heap, 0)].ns : INT64_MAX;
+}
+
+static int grow(struct heap *heap)
+{
+	size_t capacity = heap->capacity ? 2 * heap->capacity : 16;
+	struct heap_entry *larger = realloc(heap->entries, capacity * sizeof *larger);
+
+	if (!larger)
+		return OWAMP_ENOMEM;
+	heap->entries = larger;
+	heap->capacity = capacity;
+	return 0;
 }
 
 int heap_set(struct heap *heap, struct owamp_due *node, int64_t ns)
 {
 	if (node->place == 0) {
-		if (heap->count == heap->capacity) {
-			size_t capacity = heap->capacity ? 2 * heap->capacity : 16;
-			struct owamp_due **larger =
-				realloc(heap->nodes, capacity * sizeof(struct owamp_due *));
-
-			if (!larger)
-				return OWAMP_ENOMEM;
-			heap->nodes = larger;
-			heap->capacity = capacity;
-		}
+		if (heap->count == heap->capacity && grow(heap))
+			return OWAMP_ENOMEM;
 		node->place = ++heap->count;
 	}
 	node->ns = ns;
-	sift(heap, node, node->place);
+	sift(heap, (struct heap_entry){ns, node}, node->place - 1);
 	return 0;
 }
 
 void heap_remove(struct heap *heap, struct owamp_due *node)
 {
 	size_t place = node->place;
-	struct owamp_due *last;
+	struct heap_entry last;
 
 	if (place == 0)
 		return;
-	last = at(heap, heap->count--);
+	last = heap->entries[--heap->count];
 	node->place = 0;
-	if (last != node)
-		sift(heap, last, place);
+	if (last.node != node)
+		sift(heap, last, place - 1);
 }

@@ -17,6 +17,9 @@
 
 #define EVENTS_AT_ONCE 64
 
+/* Then events and timers have a turn: calls that post themselves again must not keep them waiting. */
+#define POSTS_AT_ONCE 64
+
 struct owamp_loop {
 	int epoll;
 	struct heap timers;
@@ -29,41 +32,73 @@ struct owamp_loop {
 	int wake;
 	struct owamp_watch wake_watch;
 	pthread_mutex_t post_lock;
-	struct owamp_post *post_first, **post_last; /* under post_lock */
+	struct owamp_post *post_first, *post_last; /* under post_lock */
 
 	struct owamp_watch signal_watch;
 	void (*signal_fn)(void *context, int signal);
 	void *signal_context;
 };
 
-static void take_first_post(struct owamp_loop *loop)
+/* Both with the lock. */
+static void append_post(struct owamp_loop *loop, struct owamp_post *post)
+{
+	post->queued = true;
+	post->previous = loop->post_last;
+	post->next = NULL;
+	if (post->previous)
+		post->previous->next = post;
+	else
+		loop->post_first = post;
+	loop->post_last = post;
+}
+
+static void remove_post(struct owamp_loop *loop, struct owamp_post *post)
+{
+	post->queued = false;
+	if (post->previous)
+		post->previous->next = post->next;
+	else
+		loop->post_first = post->next;
+	if (post->next)
+		post->next->previous = post->previous;
+	else
+		loop->post_last = post->previous;
+}
+
+/* Makes the call that has waited longest. True: there are more. */
+static bool run_post(struct owamp_loop *loop)
 {
 	struct owamp_post *post;
+	bool more;
 
 	pthread_mutex_lock(&loop->post_lock);
 	post = loop->post_first;
-	if (post) {
-		loop->post_first = post->next;
-		if (!loop->post_first)
-			loop->post_last = &loop->post_first;
-		post->queued = false;
-	}
-	pthread_mutex_unlock(&loop->post_lock);
 	if (post)
-		post->call(post);
+		remove_post(loop, post);
+	pthread_mutex_unlock(&loop->post_lock);
+	if (!post)
+		return false;
+	post->call(post);
+	/* Only now: the call may have taken others back. */
+	pthread_mutex_lock(&loop->post_lock);
+	more = loop->post_first != NULL;
+	pthread_mutex_unlock(&loop->post_lock);
+	return more;
 }
 
 void loop_run_posts(struct owamp_loop *loop)
 {
-	bool more;
+	while (run_post(loop))
+		;
+}
 
-	/* One at a time: a call may take another post back. */
-	do {
-		take_first_post(loop);
-		pthread_mutex_lock(&loop->post_lock);
-		more = loop->post_first != NULL;
-		pthread_mutex_unlock(&loop->post_lock);
-	} while (more);
+static void wake(struct owamp_loop *loop)
+{
+	const uint64_t one = 1;
+
+	/* Fails only if the counter is at its maximum, and then the loop wakes anyway. */
+	if (write(loop->wake, &one, sizeof one) < 0)
+		return;
 }
 
 static void handle_posts(struct owamp_watch *watch, uint32_t events)
@@ -74,7 +109,22 @@ static void handle_posts(struct owamp_watch *watch, uint32_t events)
 	(void)events;
 	if (read(loop->wake, &count, sizeof count) < 0 && errno != EAGAIN)
 		return;
-	loop_run_posts(loop);
+	for (int i = 0; i < POSTS_AT_ONCE; i++) {
+		if (!run_post(loop))
+			return;
+	}
+	wake(loop);
+}
+
+/* Real-time threads post too: whoever keeps one waiting runs at its priority meanwhile. */
+static void init_lock(pthread_mutex_t *lock)
+{
+	pthread_mutexattr_t attributes;
+
+	pthread_mutexattr_init(&attributes);
+	(void)pthread_mutexattr_setprotocol(&attributes, PTHREAD_PRIO_INHERIT);
+	pthread_mutex_init(lock, &attributes);
+	pthread_mutexattr_destroy(&attributes);
 }
 
 int owamp_loop_new(struct owamp_loop **loop)
@@ -84,8 +134,7 @@ int owamp_loop_new(struct owamp_loop **loop)
 	*loop = NULL;
 	if (!l)
 		return OWAMP_ENOMEM;
-	l->post_last = &l->post_first;
-	pthread_mutex_init(&l->post_lock, NULL);
+	init_lock(&l->post_lock);
 	l->signal_watch.fd = -1;
 	l->epoll = epoll_create1(EPOLL_CLOEXEC);
 	l->wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
@@ -204,36 +253,23 @@ void owamp_loop_cancel_timer(struct owamp_loop *loop, struct owamp_timer *timer)
 
 void owamp_loop_post(struct owamp_loop *loop, struct owamp_post *post)
 {
-	const uint64_t one = 1;
-	bool wake = false;
+	bool first = false;
 
 	pthread_mutex_lock(&loop->post_lock);
 	if (!post->queued) {
-		wake = loop->post_first == NULL;
-		post->queued = true;
-		post->next = NULL;
-		*loop->post_last = post;
-		loop->post_last = &post->next;
+		first = loop->post_first == NULL;
+		append_post(loop, post);
 	}
 	pthread_mutex_unlock(&loop->post_lock);
-	/* Fails only if the counter is at its maximum, and then the loop wakes anyway. */
-	if (wake && write(loop->wake, &one, sizeof one) < 0)
-		return;
+	if (first)
+		wake(loop);
 }
 
 void owamp_loop_unpost(struct owamp_loop *loop, struct owamp_post *post)
 {
 	pthread_mutex_lock(&loop->post_lock);
-	if (post->queued) {
-		struct owamp_post **link = &loop->post_first;
-
-		while (*link != post)
-			link = &(*link)->next;
-		*link = post->next;
-		if (!post->next)
-			loop->post_last = link;
-		post->queued = false;
-	}
+	if (post->queued)
+		remove_post(loop, post);
 	pthread_mutex_unlock(&loop->post_lock);
 }
 

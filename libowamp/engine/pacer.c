@@ -1,68 +1,76 @@
-#include <owamp/pacer.h>
+#include "pacer_internal.h"
 
 #include <errno.h>
-#include <pthread.h>
-#include <sched.h>
-#include <stdatomic.h>
+#include <semaphore.h>
 #include <stdlib.h>
 #include <sys/prctl.h>
-#include <sys/socket.h>
 
 #include <owamp/engine.h>
 #include <owamp/error.h>
 
-#include "heap.h"
+#include "realtime.h"
 #include "threads.h"
 
 /* A full send buffer is tried again after this. */
 #define RETRY_NS 100000
 
-/* Before anything was measured. */
-#define FIRST_GAP_NS 100000
+/* What asking for a transmit stamp and reading it may take: only while nothing else is due. */
+#define STAMP_NS 5000
 
-/*
- * The lock is held while a packet is sent and free while the thread sleeps, so
- * whoever takes it on the loop's thread waits for one packet at most, and no
- * session changes under the pacer's hands.
- */
-struct owamp_pacer {
-	struct owamp_loop *loop;
-	const struct owamp_clock *clock;
-	pthread_t thread;
-	pthread_mutex_t lock;
-	atomic_uint waiting;   /* threads that want the lock: a busy pacer makes way */
-	pthread_cond_t change; /* a session was added, or the end */
-	struct heap heap;
-	int64_t gap_ns; /* from a stamp to the end of its send call: a maximum that fades slowly */
-	bool quit;
-};
+/* How close to each other two clocks are read, and how often that is tried. */
+#define MAP_NS       500
+#define MAP_ATTEMPTS 10
 
-struct owamp_pacer_session {
-	struct owamp_due due; /* first member */
+/* Some microseconds of trying; less than one of giving it a chance. */
+#define LOCK_TRIES 100
+#define WAY_TRIES  10
+
+/* From the starting thread to the pacer's and back. */
+struct start {
 	struct owamp_pacer *pacer;
-	struct owamp_sender *sender;
-	int fd;
-	/* Schedule time runs on CLOCK_MONOTONIC: this is one instant on both scales. */
-	int64_t mono0;
-	owamp_ntp utc0;
-	owamp_ntp last;
-	struct owamp_send_health health;
-	double lateness_sum_ns;
-	void (*finished)(void *context);
-	void *context;
-	struct owamp_post post;
+	const struct owamp_engine_config *config;
+	struct owamp_engine_granted *granted;
+	int error;
+	sem_t done;
 };
 
+/* A packet takes less time than going to sleep and waking up again, for either thread. */
 static void lock(struct owamp_pacer *pacer)
 {
+	int tries = LOCK_TRIES;
+
 	pacer->waiting++;
-	pthread_mutex_lock(&pacer->lock);
+	while (tries > 0 && pthread_mutex_trylock(&pacer->lock)) {
+		spin_pause();
+		tries--;
+	}
+	if (tries == 0)
+		pthread_mutex_lock(&pacer->lock);
 	pacer->waiting--;
 }
 
 static void unlock(struct owamp_pacer *pacer)
 {
 	pthread_mutex_unlock(&pacer->lock);
+}
+
+/*
+ * For those who want the lock. Who sleeps for it gets it with unlock(): such a
+ * mutex is handed over. Who still tries needs a moment, and another CPU.
+ */
+static void make_way(struct owamp_pacer *pacer)
+{
+	unlock(pacer);
+	for (int i = 0; i < WAY_TRIES && pacer->waiting > 0; i++)
+		spin_pause();
+	pthread_mutex_lock(&pacer->lock);
+}
+
+/* With the lock held: the pacer looks again at what it waits for. */
+static void announce(struct owamp_pacer *pacer)
+{
+	pacer->changes++;
+	pthread_cond_signal(&pacer->change);
 }
 
 static void call_finished(struct owamp_post *post)
@@ -72,49 +80,18 @@ static void call_finished(struct owamp_post *post)
 	session->finished(session->context);
 }
 
-static void finish(struct owamp_pacer_session *session)
+/* No packet leaves after this. */
+static void leave(struct owamp_pacer_session *session)
 {
 	heap_remove(&session->pacer->heap, &session->due);
+	if (session->transmit.waiting)
+		departure_read(session);
+}
+
+static void finish(struct owamp_pacer_session *session)
+{
+	leave(session);
 	owamp_loop_post(session->pacer->loop, &session->post);
-}
-
-static void note_departure(struct owamp_pacer_session *session, int64_t lateness_ns, int64_t gap_ns)
-{
-	struct owamp_send_health *health = &session->health;
-
-	health->sent++;
-	session->lateness_sum_ns += (double)lateness_ns;
-	if (lateness_ns > health->lateness_max_ns)
-		health->lateness_max_ns = lateness_ns;
-	if (gap_ns > health->stamp_gap_max_ns)
-		health->stamp_gap_max_ns = gap_ns;
-	session->pacer->gap_ns -= session->pacer->gap_ns / 1024;
-	if (gap_ns > session->pacer->gap_ns)
-		session->pacer->gap_ns = gap_ns;
-}
-
-/* Stamps and sends the current packet. 0, or errno. */
-static int depart(struct owamp_pacer_session *session, int64_t *before, int64_t *after)
-{
-	for (int attempt = 0;; attempt++) {
-		const uint8_t *packet;
-		uint16_t estimate;
-		size_t size;
-
-		*before = owamp_mono_ns();
-		estimate = owamp_clock_error(session->pacer->clock, *before, session->pacer->gap_ns);
-		packet = owamp_sender_stamp(session->sender, owamp_ntp_from_unix_ns(owamp_real_ns()),
-					    estimate, &size);
-		if (!packet)
-			return EIO;
-		if (send(session->fd, packet, size, MSG_DONTWAIT | MSG_NOSIGNAL) == (ssize_t)size) {
-			*after = owamp_mono_ns();
-			return 0;
-		}
-		/* An ICMP error for an earlier packet is reported once, in place of sending. */
-		if (attempt > 0 || (errno != ECONNREFUSED && errno != EHOSTUNREACH && errno != ENETUNREACH))
-			return errno;
-	}
 }
 
 static int64_t mono_of(const struct owamp_pacer_session *session, owamp_ntp time)
@@ -122,26 +99,30 @@ static int64_t mono_of(const struct owamp_pacer_session *session, owamp_ntp time
 	return session->mono0 + owamp_ntp_diff_ns(time, session->utc0);
 }
 
-/* Sends the packet that is due, or counts why not. False: nothing more can be done now. */
-static bool serve_packet(struct owamp_pacer_session *session, owamp_ntp due)
+static owamp_ntp schedule_time(const struct owamp_pacer_session *session, int64_t mono)
 {
-	int64_t before, after;
+	return session->utc0 + owamp_interval_from_ns((uint64_t)(mono - session->mono0));
+}
+
+/* Sends the packet that is due, or counts why not. False: nothing more can be done now. */
+static bool serve_packet(struct owamp_pacer_session *session, int64_t *now)
+{
+	struct owamp_pacer *pacer = session->pacer;
+	bool ask = pacer->rested && heap_second_ns(&pacer->heap) > *now + STAMP_NS &&
+		   departure_may_ask(session, *now);
 	int error;
 
-	if (owamp_sender_prepare(session->sender)) {
-		error = EIO;
-	} else {
-		error = depart(session, &before, &after);
-		if (error == 0) {
-			note_departure(session, before - mono_of(session, due), after - before);
-		} else if (error == EAGAIN || error == ENOBUFS) {
-			(void)heap_set(&session->pacer->heap, &session->due, owamp_mono_ns() + RETRY_NS);
-			return false;
-		}
+	pacer->rested = false;
+	error = departure_send(session, mono_of(session, session->last), ask, now);
+	if (error == EAGAIN || error == ENOBUFS) {
+		*now = owamp_mono_ns();
+		(void)heap_set(&pacer->heap, &session->due, *now + RETRY_NS);
+		return false;
 	}
 	if (error) {
-		session->health.send_errors++;
-		session->health.last_errno = error;
+		*now = owamp_mono_ns();
+		session->send_errors++;
+		session->last_errno = error;
 	}
 	if (owamp_sender_next(session->sender, error == 0)) {
 		finish(session);
@@ -150,27 +131,29 @@ static bool serve_packet(struct owamp_pacer_session *session, owamp_ntp due)
 	return true;
 }
 
-static void serve(struct owamp_pacer_session *session)
+/*
+ * What the session has to do now is done, what comes next prepared while there
+ * is time. *now: on return, the time after the last packet. A session that has
+ * fallen behind is next served after all others that are due by now: one that
+ * asks for too much makes only itself late.
+ */
+static void serve(struct owamp_pacer_session *session, int64_t *now)
 {
-	int64_t now = owamp_mono_ns();
-	owamp_ntp schedule_now = session->utc0 + owamp_interval_from_ns((uint64_t)(now - session->mono0));
-	owamp_ntp due;
-	int action = owamp_sender_poll(session->sender, schedule_now, &due);
+	int action = owamp_sender_poll(session->sender, schedule_time(session, *now), &session->last);
 
-	session->last = due;
 	if (action == OWAMP_SENDER_SEND) {
-		if (!serve_packet(session, due))
+		if (!serve_packet(session, now))
 			return;
-		/* What comes next is known at once, and prepared while there is time. */
-		action = owamp_sender_poll(session->sender, schedule_now, &due);
-		session->last = due;
-		if (action == OWAMP_SENDER_WAIT && owamp_sender_prepare(session->sender))
-			action = OWAMP_ECRYPTO;
+		action = owamp_sender_poll(session->sender, schedule_time(session, *now), &session->last);
+	} else {
+		*now = owamp_mono_ns();
 	}
-	if (action == OWAMP_SENDER_WAIT || action == OWAMP_SENDER_SEND)
-		(void)heap_set(&session->pacer->heap, &session->due, mono_of(session, due));
-	else if (action == OWAMP_SENDER_AGAIN)
-		(void)heap_set(&session->pacer->heap, &session->due, now);
+	if (action == OWAMP_SENDER_WAIT && owamp_sender_prepare(session->sender))
+		action = OWAMP_ECRYPTO;
+	if (action == OWAMP_SENDER_WAIT)
+		(void)heap_set(&session->pacer->heap, &session->due, mono_of(session, session->last));
+	else if (action == OWAMP_SENDER_SEND || action == OWAMP_SENDER_AGAIN)
+		(void)heap_set(&session->pacer->heap, &session->due, *now);
 	else
 		finish(session);
 }
@@ -179,11 +162,11 @@ static void serve(struct owamp_pacer_session *session)
  * A futex wait wakes to the timer slack; poll and epoll add a thousandth of
  * the time slept, which is a millisecond after a second.
  */
-static void sleep_until(struct owamp_pacer *pacer, const struct owamp_due *due)
+static void sleep_until(struct owamp_pacer *pacer, int64_t until_ns)
 {
-	if (due) {
-		const struct timespec until = {.tv_sec = due->ns / 1000000000,
-					       .tv_nsec = due->ns % 1000000000};
+	if (until_ns < INT64_MAX) {
+		const struct timespec until = {.tv_sec = until_ns / 1000000000,
+					       .tv_nsec = until_ns % 1000000000};
 
 		(void)pthread_cond_clockwait(&pacer->change, &pacer->lock, CLOCK_MONOTONIC, &until);
 	} else {
@@ -191,51 +174,139 @@ static void sleep_until(struct owamp_pacer *pacer, const struct owamp_due *due)
 	}
 }
 
-static void *run(void *context)
+static int64_t spin_until(struct owamp_pacer *pacer, int64_t until_ns)
 {
-	struct owamp_pacer *pacer = context;
+	unsigned changes = pacer->changes;
+	int64_t now;
 
+	unlock(pacer);
+	while ((now = owamp_mono_ns()) < until_ns &&
+	       atomic_load_explicit(&pacer->changes, memory_order_relaxed) == changes)
+		spin_pause();
+	pthread_mutex_lock(&pacer->lock);
+	return now;
+}
+
+/* Until then, or a part of it, or until something changed. Returns the time. */
+static int64_t wait_until(struct owamp_pacer *pacer, int64_t until_ns, int64_t now)
+{
+	int64_t window = spin_allowed(&pacer->spin, now) ? pacer->spin.window_ns : 0;
+	int64_t after;
+
+	pacer->rested = true;
+	if (until_ns - now <= window)
+		return spin_until(pacer, until_ns);
+	sleep_until(pacer, until_ns < INT64_MAX ? until_ns - window : until_ns);
+	after = owamp_mono_ns();
+	spin_slept(&pacer->spin, now, after);
+	return after;
+}
+
+static void pace(struct owamp_pacer *pacer)
+{
+	int64_t now = owamp_mono_ns();
+
+	while (!pacer->quit) {
+		struct owamp_due *first = heap_first(&pacer->heap);
+		int64_t due = first ? first->ns : INT64_MAX;
+
+		if (due <= now) {
+			serve((struct owamp_pacer_session *)first, &now);
+		} else if (pacer->pending && due - now > STAMP_NS) {
+			departure_read(pacer->pending);
+			now = owamp_mono_ns();
+		} else {
+			now = wait_until(pacer, due, now);
+		}
+		if (atomic_load_explicit(&pacer->waiting, memory_order_relaxed) > 0) {
+			make_way(pacer);
+			now = owamp_mono_ns();
+		}
+	}
+}
+
+static int ask_machine(const struct owamp_engine_config *config, struct owamp_engine_granted *granted)
+{
 	/* The default slack of 50 us would make every packet that late. */
 	(void)prctl(PR_SET_TIMERSLACK, 1UL, 0UL, 0UL, 0UL);
 	(void)prctl(PR_SET_NAME, "owamp-pacer", 0UL, 0UL, 0UL);
-	pthread_mutex_lock(&pacer->lock);
-	while (!pacer->quit) {
-		struct owamp_due *due = heap_first(&pacer->heap);
-
-		if (!due || due->ns > owamp_mono_ns()) {
-			sleep_until(pacer, due);
-			continue;
-		}
-		serve((struct owamp_pacer_session *)due);
-		if (pacer->waiting > 0) {
-			unlock(pacer);
-			(void)sched_yield();
-			pthread_mutex_lock(&pacer->lock);
-		}
+	if (config->realtime_priority > 0) {
+		granted->realtime_errno = realtime_schedule(config->realtime_priority);
+		granted->realtime = granted->realtime_errno == 0;
 	}
+	granted->spin_ns = config->spin_ns;
+	if (config->spin_ns == OWAMP_SPIN_AUTO)
+		granted->spin_ns = granted->realtime ? OWAMP_SPIN_NS : 0;
+	return config->pacer_cpu >= 0 ? realtime_pin(config->pacer_cpu) : 0;
+}
+
+static void *run(void *context)
+{
+	struct start *start = context;
+	struct owamp_pacer *pacer = start->pacer;
+	int error = ask_machine(start->config, start->granted);
+
+	spin_init(&pacer->spin, start->granted->spin_ns, owamp_mono_ns());
+	start->error = error;
+	sem_post(&start->done); /* start is gone after this */
+	if (error)
+		return NULL;
+	pthread_mutex_lock(&pacer->lock);
+	pace(pacer);
 	unlock(pacer);
 	return NULL;
+}
+
+/* 0 or an errno. */
+static int start_thread(struct owamp_pacer *pacer, const struct owamp_engine_config *config,
+			struct owamp_engine_granted *granted)
+{
+	struct start start = {.pacer = pacer, .config = config, .granted = granted};
+	int error;
+
+	sem_init(&start.done, 0, 0);
+	error = pthread_create(&pacer->thread, NULL, run, &start);
+	if (!error) {
+		while (sem_wait(&start.done))
+			;
+		error = start.error;
+		if (error)
+			pthread_join(pacer->thread, NULL);
+	}
+	sem_destroy(&start.done);
+	return error;
+}
+
+static void destroy(struct owamp_pacer *pacer)
+{
+	pthread_cond_destroy(&pacer->change);
+	heap_free(&pacer->heap);
+	pthread_mutex_destroy(&pacer->lock);
+	free(pacer);
 }
 
 int pacer_new(struct owamp_pacer **pacer, struct owamp_loop *loop, const struct owamp_clock *clock,
 	      const struct owamp_engine_config *config, struct owamp_engine_granted *granted)
 {
 	struct owamp_pacer *p = calloc(1, sizeof *p);
+	pthread_mutexattr_t attributes;
+	int error;
 
-	(void)config;
-	(void)granted;
 	*pacer = NULL;
 	if (!p)
 		return OWAMP_ENOMEM;
 	p->loop = loop;
 	p->clock = clock;
-	p->gap_ns = FIRST_GAP_NS;
-	pthread_mutex_init(&p->lock, NULL);
+	departure_init(p, owamp_mono_ns());
+	pthread_mutexattr_init(&attributes);
+	(void)pthread_mutexattr_setprotocol(&attributes, PTHREAD_PRIO_INHERIT);
+	pthread_mutex_init(&p->lock, &attributes);
+	pthread_mutexattr_destroy(&attributes);
 	pthread_cond_init(&p->change, NULL);
-	if (pthread_create(&p->thread, NULL, run, p)) {
-		pthread_cond_destroy(&p->change);
-		pthread_mutex_destroy(&p->lock);
-		free(p);
+	error = start_thread(p, config, granted);
+	if (error) {
+		destroy(p);
+		errno = error;
 		return OWAMP_ESYSTEM;
 	}
 	*pacer = p;
@@ -248,19 +319,50 @@ void pacer_free(struct owamp_pacer *pacer)
 		return;
 	lock(pacer);
 	pacer->quit = true;
-	pthread_cond_signal(&pacer->change);
+	announce(pacer);
 	unlock(pacer);
 	pthread_join(pacer->thread, NULL);
-	pthread_cond_destroy(&pacer->change);
-	heap_free(&pacer->heap);
-	pthread_mutex_destroy(&pacer->lock);
-	free(pacer);
+	destroy(pacer);
+}
+
+/*
+ * The whole schedule is off by as much as this thread loses its CPU between
+ * the readings: of a few, the closest.
+ */
+static void map_clocks(struct owamp_pacer_session *session)
+{
+	int64_t closest = INT64_MAX;
+
+	for (int attempt = 0; attempt < MAP_ATTEMPTS && closest > MAP_NS; attempt++) {
+		int64_t before = owamp_mono_ns();
+		int64_t real = owamp_real_ns();
+		int64_t after = owamp_mono_ns();
+
+		if (after - before >= closest)
+			continue;
+		closest = after - before;
+		session->mono0 = before + closest / 2;
+		session->utc0 = owamp_ntp_from_unix_ns(real);
+	}
+}
+
+/*
+ * When the session needs the pacer first. The first packet is prepared on this
+ * thread, so that the start of many sessions disturbs no packet that is due.
+ */
+static int64_t first_due(struct owamp_pacer_session *session)
+{
+	if (owamp_sender_poll(session->sender, session->utc0, &session->last) == OWAMP_SENDER_WAIT &&
+	    owamp_sender_prepare(session->sender) == 0)
+		return mono_of(session, session->last);
+	return session->mono0;
 }
 
 int owamp_pacer_start(struct owamp_pacer *pacer, struct owamp_sender *sender, int fd,
 		      void (*finished)(void *context), void *context, struct owamp_pacer_session **session)
 {
 	struct owamp_pacer_session *s = calloc(1, sizeof *s);
+	int64_t due;
 	int error;
 
 	*session = NULL;
@@ -268,15 +370,16 @@ int owamp_pacer_start(struct owamp_pacer *pacer, struct owamp_sender *sender, in
 		return OWAMP_ENOMEM;
 	s->pacer = pacer;
 	s->sender = sender;
-	s->fd = fd;
 	s->finished = finished;
 	s->context = context;
 	s->post = (struct owamp_post){.call = call_finished, .context = s};
-	s->mono0 = owamp_mono_ns();
-	s->utc0 = owamp_ntp_from_unix_ns(owamp_real_ns());
+	transmit_init(&s->transmit, fd);
+	map_clocks(s);
+	due = first_due(s);
 	lock(pacer);
-	error = heap_set(&pacer->heap, &s->due, s->mono0);
-	pthread_cond_signal(&pacer->change);
+	error = heap_set(&pacer->heap, &s->due, due);
+	if (!error && heap_first(&pacer->heap) == &s->due)
+		announce(pacer);
 	unlock(pacer);
 	if (error) {
 		free(s);
@@ -289,7 +392,7 @@ int owamp_pacer_start(struct owamp_pacer *pacer, struct owamp_sender *sender, in
 void owamp_pacer_stop(struct owamp_pacer_session *session)
 {
 	lock(session->pacer);
-	heap_remove(&session->pacer->heap, &session->due);
+	leave(session);
 	unlock(session->pacer);
 }
 
@@ -303,8 +406,7 @@ void owamp_pacer_state(struct owamp_pacer_session *session, struct owamp_stop_se
 void owamp_pacer_health(struct owamp_pacer_session *session, struct owamp_send_health *health)
 {
 	lock(session->pacer);
-	*health = session->health;
-	health->lateness_mean_ns = health->sent ? session->lateness_sum_ns / (double)health->sent : 0;
+	departure_health(session, health);
 	unlock(session->pacer);
 }
 

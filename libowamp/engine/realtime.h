@@ -2,15 +2,22 @@
 #ifndef ENGINE_REALTIME_H
 #define ENGINE_REALTIME_H
 
-/* Of the calling thread. */
+#include <stdbool.h>
+
+/* Of the calling thread: SCHED_FIFO. */
 int realtime_schedule(int priority);
+/* Of the calling thread: the only CPU it runs on. */
 int realtime_pin(int cpu);
+
+/* The process may run on it. */
+bool realtime_has_cpu(int cpu);
 
 /*
  * Of the process, pages as they are first used. EPERM also where it would work
- * now and starve the process of memory later: RLIMIT_MEMLOCK is finite, and
- * CAP_IPC_LOCK will be gone when the process changes its user.
+ * now and starve the process of memory later, because RLIMIT_MEMLOCK is finite
+ * (and cannot be raised) and nothing lifts it: CAP_IPC_LOCK is not there, or
+ * will not stay.
  */
-int realtime_lock_memory(void);
+int realtime_lock_memory(bool keeps_privileges);
 
 #endif

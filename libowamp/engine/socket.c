@@ -12,8 +12,25 @@
 #include <owamp/crypto.h>
 #include <owamp/error.h>
 
-/* Room for a burst while the collector waits for a CPU; used only as it fills. */
+/* Where nobody says: used only as it fills. */
 #define RECEIVE_BUFFER (4 << 20)
+
+#define RECEIVE_BUFFER_MIN (64 << 10)
+#define RECEIVE_BUFFER_MAX (64 << 20)
+
+/*
+ * What the kernel counts for a datagram in one piece: its bookkeeping, and a
+ * piece of memory of some round size for the octets, the headers (128) and
+ * more bookkeeping (320).
+ */
+#define PACKET_OVERHEAD 256
+#define PACKET_ROOM     448
+#define PIECE_MIN       576
+#define PIECE_MAX       16384 /* longer ones are in pages */
+
+/* A datagram in fragments: octets of each over IPv6 on Ethernet, and what is counted for it. */
+#define FRAGMENT_OCTETS  1448
+#define FRAGMENT_COUNTED 2304
 
 uint16_t owamp_address_port(const struct sockaddr *address)
 {
@@ -121,11 +138,21 @@ static int prepare_sending(int fd, int family, uint8_t dscp)
 	return set(fd, IPPROTO_IP, IP_TTL, 255) || set(fd, IPPROTO_IP, IP_TOS, dscp << 2);
 }
 
-static int prepare_receiving(int fd, int family)
+/* The kernel doubles what it is told, for its own overhead; ours has that in it already. */
+static void size_receive_buffer(int fd, uint32_t octets)
 {
+	int half = (int)(octets / 2 + octets % 2);
+
 	/* Beyond rmem_max only with CAP_NET_ADMIN; otherwise as much as is allowed. */
-	if (set(fd, SOL_SOCKET, SO_RCVBUFFORCE, RECEIVE_BUFFER))
-		(void)set(fd, SOL_SOCKET, SO_RCVBUF, RECEIVE_BUFFER);
+	if (set(fd, SOL_SOCKET, SO_RCVBUFFORCE, half))
+		(void)set(fd, SOL_SOCKET, SO_RCVBUF, half);
+}
+
+static int prepare_receiving(int fd, int family, uint32_t receive_buffer)
+{
+	size_receive_buffer(fd, receive_buffer ? receive_buffer : RECEIVE_BUFFER);
+	if (set(fd, SOL_SOCKET, SO_RXQ_OVFL, 1))
+		return -1;
 	if (set(fd, SOL_SOCKET, SO_TIMESTAMPING, SOF_TIMESTAMPING_RX_SOFTWARE | SOF_TIMESTAMPING_SOFTWARE))
 		return -1;
 	if (family == AF_INET6)
@@ -172,7 +199,8 @@ int owamp_socket_test(int *fd, const struct owamp_test_socket_config *config, ui
 	if (config->interface && setsockopt(s, SOL_SOCKET, SO_BINDTODEVICE, config->interface,
 					    (socklen_t)strlen(config->interface)))
 		goto cleanup;
-	if (config->receive ? prepare_receiving(s, family) : prepare_sending(s, family, config->dscp))
+	if (config->receive ? prepare_receiving(s, family, config->receive_buffer)
+			    : prepare_sending(s, family, config->dscp))
 		goto cleanup;
 	error = bind_in_range(s, (struct sockaddr *)&local, config->port_low, config->port_high);
 	if (error)
@@ -191,11 +219,27 @@ cleanup:
 	return error;
 }
 
+/* What the kernel counts for one datagram: at least what was seen, with fragments and without. */
+static size_t counted(size_t octets)
+{
+	size_t room = octets + PACKET_ROOM, piece = PIECE_MIN, fragments;
+
+	if (room > piece)
+		for (piece = 1024; piece < room && piece < PIECE_MAX; piece *= 2)
+			;
+	fragments = octets > FRAGMENT_OCTETS ? (octets + FRAGMENT_OCTETS - 1) / FRAGMENT_OCTETS : 0;
+	piece += PACKET_OVERHEAD;
+	return piece > fragments * FRAGMENT_COUNTED ? piece : fragments * FRAGMENT_COUNTED;
+}
+
 uint32_t owamp_receive_buffer(double packets_per_second, size_t packet_octets)
 {
-	(void)packets_per_second;
-	(void)packet_octets;
-	return RECEIVE_BUFFER;
+	double octets = packets_per_second / 2 * (double)counted(packet_octets);
+
+	/* Turned around, so that what is not a number is the least. */
+	if (!(octets > RECEIVE_BUFFER_MIN))
+		return RECEIVE_BUFFER_MIN;
+	return octets < RECEIVE_BUFFER_MAX ? (uint32_t)octets : RECEIVE_BUFFER_MAX;
 }
 
 uint32_t owamp_socket_receive_buffer(int fd)
@@ -203,7 +247,7 @@ uint32_t owamp_socket_receive_buffer(int fd)
 	int octets = 0;
 	socklen_t size = sizeof octets;
 
-	return getsockopt(fd, SOL_SOCKET, SO_RCVBUF, &octets, &size) ? 0 : (uint32_t)octets / 2;
+	return getsockopt(fd, SOL_SOCKET, SO_RCVBUF, &octets, &size) ? 0 : (uint32_t)octets;
 }
 
 int owamp_socket_listen(int *fd, const struct sockaddr *local, socklen_t size)

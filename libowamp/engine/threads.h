@@ -8,7 +8,7 @@
 
 struct hardware;
 
-/* What the pacer's thread was granted is in *granted when this returns. */
+/* What the pacer's thread was granted is in *granted when this returns. OWAMP_ESYSTEM: errno is set. */
 int pacer_new(struct owamp_pacer **pacer, struct owamp_loop *loop, const struct owamp_clock *clock,
 	      const struct owamp_engine_config *config, struct owamp_engine_granted *granted);
 void pacer_free(struct owamp_pacer *pacer);

@@ -196,7 +196,7 @@ static void end_round(struct owamp_control_client *client)
 	if (!client->stop_sent || !client->stop_received)
 		return;
 	client->active = client->stop_sent = client->stop_received = false;
-	client->sessions.count = 0;
+	stop_list_clear(&client->sessions);
 }
 
 static int poll_stop(struct owamp_control_client *client, struct owamp_control_client_event *event)

@@ -38,7 +38,7 @@ void control_server_end_round(struct owamp_control_server *server)
 	if (!server->stop_sent || !server->stop_received)
 		return;
 	server->active = server->stop_sent = server->stop_received = false;
-	server->sessions.count = 0;
+	stop_list_clear(&server->sessions);
 }
 
 /* Server-Start with Accept 0, and security from there on. */

@@ -10,7 +10,62 @@
 void stop_list_free(struct stop_list *list)
 {
 	free(list->entries);
+	free(list->places);
 	*list = (struct stop_list){0};
+}
+
+void stop_list_clear(struct stop_list *list)
+{
+	if (list->count > 0)
+		memset(list->places, 0, 2 * list->capacity * sizeof *list->places);
+	list->count = 0;
+}
+
+/*
+ * The place of an entry with this SID, or the free one that ends the search.
+ * Thousands of sessions are looked up by their SIDs; a peer that chooses SIDs
+ * to collide only makes the search through his own sessions a linear one.
+ */
+static uint32_t *find_place(const struct stop_list *list, const uint8_t sid[OWAMP_SID_SIZE])
+{
+	uint64_t mixed = (get_u64(sid) ^ get_u64(sid + 8)) * UINT64_C(0x9e3779b97f4a7c15);
+	size_t place = (size_t)(mixed >> 32);
+
+	for (;; place++) {
+		uint32_t *found = &list->places[place & (2 * list->capacity - 1)];
+
+		if (*found == 0 || memcmp(list->entries[*found - 1].sid, sid, OWAMP_SID_SIZE) == 0)
+			return found;
+	}
+}
+
+/* Of two with one SID the first is found. */
+static void index_entry(struct stop_list *list, size_t entry)
+{
+	uint32_t *place = find_place(list, list->entries[entry].sid);
+
+	if (*place == 0)
+		*place = (uint32_t)entry + 1;
+}
+
+static int grow(struct stop_list *list)
+{
+	size_t capacity = list->capacity ? 2 * list->capacity : 4;
+	struct stop_entry *entries = realloc(list->entries, capacity * sizeof *entries);
+	uint32_t *places = calloc(2 * capacity, sizeof *places);
+
+	if (entries)
+		list->entries = entries;
+	if (!entries || !places) {
+		free(places);
+		return OWAMP_ENOMEM;
+	}
+	free(list->places);
+	list->places = places;
+	list->capacity = capacity;
+	for (size_t i = 0; i < list->count; i++)
+		index_entry(list, i);
+	return 0;
 }
 
 int stop_list_add(struct stop_list *list, const uint8_t sid[OWAMP_SID_SIZE], uint32_t packets,
@@ -18,28 +73,20 @@ int stop_list_add(struct stop_list *list, const uint8_t sid[OWAMP_SID_SIZE], uin
 {
 	struct stop_entry *entry;
 
-	if (list->count == list->capacity) {
-		size_t capacity = list->capacity ? 2 * list->capacity : 4;
-		struct stop_entry *larger = realloc(list->entries, capacity * sizeof *larger);
-
-		if (!larger)
-			return OWAMP_ENOMEM;
-		list->entries = larger;
-		list->capacity = capacity;
-	}
+	if (list->count == list->capacity && grow(list))
+		return OWAMP_ENOMEM;
 	entry = &list->entries[list->count++];
 	*entry = (struct stop_entry){.packets = packets, .peer_sends = peer_sends};
 	memcpy(entry->sid, sid, OWAMP_SID_SIZE);
+	index_entry(list, list->count - 1);
 	return 0;
 }
 
 static struct stop_entry *find(const struct stop_list *list, const uint8_t sid[OWAMP_SID_SIZE])
 {
-	for (size_t i = 0; i < list->count; i++) {
-		if (memcmp(list->entries[i].sid, sid, OWAMP_SID_SIZE) == 0)
-			return &list->entries[i];
-	}
-	return NULL;
+	const uint32_t *place = list->count > 0 ? find_place(list, sid) : NULL;
+
+	return place && *place > 0 ? &list->entries[*place - 1] : NULL;
 }
 
 bool stop_list_has(const struct stop_list *list, const uint8_t sid[OWAMP_SID_SIZE])

@@ -24,10 +24,12 @@ struct stop_entry {
 struct stop_list {
 	struct stop_entry *entries;
 	size_t count;
-	size_t capacity;
+	size_t capacity;  /* a power of two */
+	uint32_t *places; /* twice the capacity, by the SIDs: 1 + the entry's number, or 0 */
 };
 
 void stop_list_free(struct stop_list *list);
+void stop_list_clear(struct stop_list *list);
 int stop_list_add(struct stop_list *list, const uint8_t sid[OWAMP_SID_SIZE], uint32_t packets,
 		  bool peer_sends);
 bool stop_list_has(const struct stop_list *list, const uint8_t sid[OWAMP_SID_SIZE]);

@@ -62,8 +62,8 @@ static int make_room(uint8_t **buffer, size_t *capacity, size_t start, size_t en
 	return 0;
 }
 
-/* A buffer that one large message made large does not stay so. */
-#define KEEP_CAPACITY 65536
+/* A buffer that has been large does not stay so: most connections are idle most of the time. */
+#define KEEP_CAPACITY 4096
 
 static void shrink(uint8_t **buffer, size_t *capacity)
 {

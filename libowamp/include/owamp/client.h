@@ -114,6 +114,9 @@ struct owamp_result {
 	struct owamp_send_health send_health;
 	bool has_receive_health;
 	struct owamp_receive_health receive_health;
+	/* The receive buffer that the rate asks for, and the one we got (socket.h); 0 where we did not receive. */
+	uint32_t receive_buffer_wanted;
+	uint32_t receive_buffer_octets;
 	struct owamp_clock_snapshot clock; /* of this host, at the end */
 };
 

@@ -21,11 +21,15 @@ struct owamp_collector_session;
 
 struct owamp_receive_health {
 	struct owamp_receiver_counters counters;
-	/* Datagrams the kernel dropped at our own socket; of a shared port, for all its sessions. */
+	/*
+	 * Datagrams the kernel dropped at our own socket, for want of room or with a
+	 * wrong checksum; of a shared port, all since the session started, whoever's
+	 * they were.
+	 */
 	uint64_t socket_drops;
-	uint64_t strangers; /* datagrams from another address or port than the sender's; not of a shared port
-			     */
-	uint64_t unstamped; /* packets without a kernel timestamp */
+	/* Datagrams from another address or port than the sender's; not of a shared port. */
+	uint64_t strangers;
+	uint64_t unstamped;        /* packets with no timestamp of kernel or interface */
 	uint64_t hardware_stamped; /* packets stamped by the interface's own clock */
 	size_t window_octets;      /* memory of the receiver's window */
 	bool failed;               /* the session broke for a reason of ours (memory) */
@@ -38,6 +42,9 @@ struct owamp_receive_health {
  * quick and must not call into the collector. Datagrams whose source is not
  * sender are counted and dropped; a port of 0 in sender matches any.
  * finished runs on the loop's thread when the receiver is complete.
+ *
+ * Losses are declared up to a second after they are due, so the window is
+ * larger by that much; the end of a session comes when it is due.
  */
 OWAMP_API int owamp_collector_start(struct owamp_collector *collector, struct owamp_receiver *receiver,
 				    int fd, const struct sockaddr *sender, void (*finished)(void *context),
@@ -64,6 +71,8 @@ OWAMP_API uint64_t owamp_collector_port_strangers(const struct owamp_collector_p
 /*
  * Reserves the port for one sender; what it sends before a session starts
  * there is dropped. OWAMP_EINVAL: the place is taken, or sender has no port.
+ * The scope of an IPv6 address matters only if the address is link-local; 0
+ * is then any link.
  */
 OWAMP_API int owamp_collector_place_take(struct owamp_collector_port *port, const struct sockaddr *sender,
 					 struct owamp_collector_place **place);
@@ -71,13 +80,14 @@ OWAMP_API int owamp_collector_place_take(struct owamp_collector_port *port, cons
 /* The session there must have been ended. place may be NULL. */
 OWAMP_API void owamp_collector_place_leave(struct owamp_collector_place *place);
 
-/* As owamp_collector_start(), at a place. One session at a time. */
+/* As owamp_collector_start(), at a place. OWAMP_ESTATE: there is a session already. */
 OWAMP_API int owamp_collector_start_at(struct owamp_collector_place *place, struct owamp_receiver *receiver,
 				       void (*finished)(void *context), void *context,
 				       struct owamp_collector_session **session);
 
 /*
  * Takes in what has arrived, declares lost what is due, and stops receiving.
+ * On a shared port that may call the sinks of its other sessions.
  * stop is the sender's Stop-Sessions record, or NULL if there was none; *cut
  * as owamp_receiver_end() says. No record comes after this.
  */

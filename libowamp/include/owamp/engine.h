@@ -35,7 +35,15 @@ struct owamp_engine_config {
 	int realtime_priority; /* of the pacer under SCHED_FIFO, 1 to 99; 0: ordinary scheduling */
 	bool lock_memory;      /* the process is never paged out */
 	/*
-	 * The pacer does not sleep for the last spin_ns before a packet is due.
+	 * The process will not give up CAP_IPC_LOCK (by changing its user). Without it,
+	 * or where this is false, memory is only locked where RLIMIT_MEMLOCK is or can
+	 * be made infinite: else allocations would fail later.
+	 */
+	bool keeps_privileges;
+	/*
+	 * The pacer does not sleep for the last spin_ns before a packet is due, as long
+	 * as it sleeps a quarter of the time: a real-time thread that never does is stopped
+	 * by the kernel.
 	 * OWAMP_SPIN_AUTO: OWAMP_SPIN_NS if it got real-time scheduling, else 0;
 	 * spinning with ordinary scheduling makes a busy machine worse.
 	 */
@@ -51,9 +59,10 @@ struct owamp_engine_config {
 	const char *const *hardware_interfaces;
 };
 
-#define OWAMP_SPIN_AUTO (-1)
-#define OWAMP_SPIN_NS   50000
-#define OWAMP_SPIN_MAX  1000000
+#define OWAMP_PRIORITY_MAX 99
+#define OWAMP_SPIN_AUTO    (-1)
+#define OWAMP_SPIN_NS      50000
+#define OWAMP_SPIN_MAX     1000000
 
 #define OWAMP_ENGINE_CONFIG_INIT                                                                             \
 	{                                                                                                    \
@@ -63,15 +72,15 @@ struct owamp_engine_config {
 /* What became of the wishes; an errno is 0 where the wish was granted, or not uttered. */
 struct owamp_engine_granted {
 	bool realtime;
-	int realtime_errno;
+	int realtime_errno; /* EPERM: no CAP_SYS_NICE, and RLIMIT_RTPRIO below the priority */
 	bool memory_locked;
-	int memory_errno;
+	int memory_errno; /* EPERM: also where it would starve the process later, see keeps_privileges */
 	int64_t spin_ns;
 };
 
 /*
  * Starts the threads with all signals blocked. On failure nothing is left.
- * config is copied; NULL: nothing out of the ordinary. OWAMP_EINVAL: an
+ * config is not needed afterwards; NULL: nothing out of the ordinary. OWAMP_EINVAL: an
  * impossible priority, spin_ns, or CPU. OWAMP_ESYSTEM: a system call
  * failed, or an interface cannot stamp in hardware. error says which and why, in one line.
  */

@@ -63,7 +63,7 @@ OWAMP_API void owamp_loop_cancel_timer(struct owamp_loop *loop, struct owamp_tim
 struct owamp_post {
 	void (*call)(struct owamp_post *post);
 	void *context;
-	struct owamp_post *next;
+	struct owamp_post *previous, *next;
 	bool queued;
 };
 

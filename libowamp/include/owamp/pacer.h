@@ -23,7 +23,7 @@ struct owamp_send_health {
 	uint64_t sent;
 	uint64_t send_errors; /* packets the system refused to send */
 	int last_errno;       /* of the last such */
-	/* Departure after the scheduled time; the percentiles within 1/8 of themselves. */
+	/* Departure after the scheduled time; the percentiles within 1/8 of themselves, or 8 ns. */
 	int64_t lateness_p50_ns;
 	int64_t lateness_p99_ns;
 	int64_t lateness_p999_ns;
@@ -33,7 +33,8 @@ struct owamp_send_health {
 	/*
 	 * From the stamp in the packet to the kernel's own, taken when it hands the
 	 * packet to the device: of a sample of the packets, as many as never slow the
-	 * stream. The percentiles as above; all 0 if there are none.
+	 * stream (a thousand a second of all sessions, none while the pacer is behind).
+	 * The percentiles as above; all 0 if there are none.
 	 */
 	uint64_t kernel_stamps;
 	int64_t kernel_gap_p50_ns;
@@ -43,8 +44,8 @@ struct owamp_send_health {
 
 /*
  * Starts sending through fd, a connected UDP socket; fd stays the caller's and
- * must stay open until owamp_pacer_end(). Takes the sender over. finished runs
- * on the loop's thread when all packets have been sent or skipped.
+ * must stay open until owamp_pacer_end(), and its error queue is the pacer's. Takes the sender over. finished
+ * runs on the loop's thread when all packets have been sent or skipped.
  */
 OWAMP_API int owamp_pacer_start(struct owamp_pacer *pacer, struct owamp_sender *sender, int fd,
 				void (*finished)(void *context), void *context,

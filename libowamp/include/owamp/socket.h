@@ -18,7 +18,7 @@ struct owamp_test_socket_config {
 	uint16_t port_high;
 	const char *interface; /* NULL: any */
 	bool receive;          /* kernel timestamps, TTL, the count of drops */
-	/* Of the kernel's, in octets as it counts them (owamp_receive_buffer()); 0: 4 MiB. */
+	/* In octets as the kernel counts them (owamp_receive_buffer()); 0: 4 MiB. */
 	uint32_t receive_buffer;
 	uint8_t dscp; /* sending: also TTL 255 */
 };
@@ -32,11 +32,20 @@ OWAMP_API int owamp_socket_test(int *fd, const struct owamp_test_socket_config *
 /*
  * The receive buffer for packets of so many octets (UDP payload) at such a
  * rate: room for what arrives while the collector waits half a second for a
- * CPU, from 64 KiB to 64 MiB. The kernel counts its own overhead of each packet, which this does too.
+ * CPU, from 64 KiB to 64 MiB. In octets as the kernel counts them, which are
+ * many more than the packets have: 832 for one of 14. Drivers that hand each
+ * packet over in a whole buffer have more counted, mostly 2304.
+ *
+ * All three, this, receive_buffer above and what the socket got, are what the
+ * kernel compares with what is queued: twice the value of SO_RCVBUF when it is
+ * set, and that value when it is read.
  */
 OWAMP_API uint32_t owamp_receive_buffer(double packets_per_second, size_t packet_octets);
 
-/* What the socket got: less than asked for where net.core.rmem_max is less and CAP_NET_ADMIN is missing. */
+/*
+ * What the socket got: less than asked for where net.core.rmem_max, doubled, is
+ * less and CAP_NET_ADMIN is missing. 0: fd is no socket.
+ */
 OWAMP_API uint32_t owamp_socket_receive_buffer(int fd);
 
 /* A listening TCP socket; an IPv6 one takes no IPv4 connections. */

@@ -1,0 +1,278 @@
+/* Reading sockets, and what follows from it: packets to their sessions, drops, losses. */
+#include "collector_internal.h"
+
+#include <errno.h>
+#include <linux/sock_diag.h>
+#include <string.h>
+#include <sys/epoll.h>
+
+#include <owamp/engine.h>
+#include <owamp/error.h>
+#include <owamp/socket.h>
+
+/*
+ * Losses are declared at most this late, so that a session costs little between
+ * its packets. Deadlines are UTC: a clock that steps is noticed within this too.
+ */
+#define LOOK_NS 1000000000
+
+/* While nothing arrives, each look thinks of one more packet: not for each of a busy session. */
+#define GRAIN_NS 10000000
+
+/* A deadline has passed only after its instant. */
+#define JUST_AFTER_NS 1000
+
+/* In one go, where the packets' stamps do not say when it is enough. */
+#define DRAIN_MAX 65536
+
+/* An ICMP error on a socket that only receives says nothing, and the next read goes on. */
+#define ERRORS_MAX 16
+
+int inlet_open(struct inlet *inlet, struct owamp_collector *collector, int fd)
+{
+	struct epoll_event event = {.events = EPOLLIN, .data.ptr = inlet};
+	int count = 1, stamps = ARRIVAL_SOFTWARE | ARRIVAL_HARDWARE;
+
+	inlet->collector = collector;
+	inlet->fd = fd;
+	if (setsockopt(fd, SOL_SOCKET, SO_RXQ_OVFL, &count, sizeof count) ||
+	    (collector->hardware && setsockopt(fd, SOL_SOCKET, SO_TIMESTAMPING, &stamps, sizeof stamps)) ||
+	    epoll_ctl(collector->epoll, EPOLL_CTL_ADD, fd, &event))
+		return OWAMP_ESYSTEM;
+	inlet->open = true;
+	return 0;
+}
+
+void inlet_close(struct inlet *inlet)
+{
+	if (!inlet->open)
+		return;
+	inlet->open = false;
+	(void)epoll_ctl(inlet->collector->epoll, EPOLL_CTL_DEL, inlet->fd, NULL);
+}
+
+/* From the count as last seen to this one, which may be older: a datagram that waited has an old one. */
+static uint32_t growth(const struct inlet *inlet, uint32_t count)
+{
+	uint32_t grown = count - inlet->count;
+
+	return grown <= INT32_MAX ? grown : 0;
+}
+
+static void note_drops(struct inlet *inlet, uint32_t count)
+{
+	uint32_t grown = growth(inlet, count);
+
+	inlet->drops += grown;
+	inlet->count += grown;
+}
+
+/* The kernel's count as it is now; the last one if it does not say. */
+static uint32_t count_now(const struct inlet *inlet)
+{
+	uint32_t info[SK_MEMINFO_VARS] = {0};
+	socklen_t size = sizeof info;
+
+	if (getsockopt(inlet->fd, SOL_SOCKET, SO_MEMINFO, info, &size))
+		return inlet->count;
+	return info[SK_MEMINFO_DROPS];
+}
+
+uint64_t inlet_drops(const struct inlet *inlet)
+{
+	return inlet->drops + growth(inlet, count_now(inlet));
+}
+
+/*
+ * A port's drops go to each of its sessions: whose datagrams they were, nobody
+ * knows. A receiver takes no more for its own than it misses at that place, so
+ * now and then a loss of the network is put down to us, but never one of ours
+ * to the network. The same holds for datagrams of strangers that were dropped.
+ */
+static void tell_drops(struct owamp_collector_session *session)
+{
+	uint64_t drops = session->inlet->drops;
+
+	if (drops <= session->drops_told)
+		return;
+	drops -= session->drops_told;
+	session->drops_told += drops;
+	owamp_receiver_drops(session->receiver, drops < UINT32_MAX ? (uint32_t)drops : UINT32_MAX);
+}
+
+static void finish(struct owamp_collector_session *session, bool failed)
+{
+	heap_remove(&session->collector->heap, &session->due);
+	if (failed) {
+		session->failed = true;
+		session_detach(session);
+	}
+	if (session->finished_posted)
+		return;
+	session->finished_posted = true;
+	owamp_loop_post(session->collector->loop, &session->post);
+}
+
+static bool from_sender(const struct owamp_collector_session *session, const union arrival_address *source)
+{
+	uint16_t port = session->sender.in.sin_port; /* both families have it in the same place */
+
+	return owamp_address_equal(&session->sender.any, &source->any) &&
+	       (port == 0 || port == source->in.sin_port);
+}
+
+static struct owamp_collector_session *addressee(const struct inlet *inlet,
+						 const union arrival_address *source)
+{
+	struct owamp_collector_session *session = inlet->session;
+
+	if (!session)
+		return collector_port_session(inlet->port, source);
+	if (from_sender(session, source))
+		return session;
+	session->strangers++;
+	return NULL;
+}
+
+/* Without a stamp it is the time now, with all the packet may have waited as its error. */
+static void stamp_now(struct owamp_collector_session *session, struct arrival_stamp *stamp)
+{
+	stamp->error_ns = owamp_mono_ns() - session->collector->previous_wake;
+	stamp->real_ns = owamp_real_ns();
+	session->unstamped++;
+}
+
+static void take_in(struct owamp_collector_session *session, unsigned i, const struct arrival_facts *facts,
+		    int64_t mono, uint16_t estimate)
+{
+	struct owamp_collector *collector = session->collector;
+	struct arrivals *arrivals = &collector->arrivals;
+	struct arrival_stamp stamp;
+
+	if (!arrival_stamp(facts, collector->hardware, &stamp))
+		stamp_now(session, &stamp);
+	session->hardware_stamped += stamp.hardware;
+	if (stamp.error_ns != 0)
+		estimate = owamp_clock_error(collector->clock, mono, stamp.error_ns);
+	tell_drops(session);
+	if (owamp_receiver_packet(session->receiver, arrivals->octets[i], arrivals->headers[i].msg_len,
+				  owamp_ntp_from_unix_ns(stamp.real_ns), estimate, facts->ttl) < 0)
+		finish(session, true);
+}
+
+int inlet_read(struct inlet *inlet, int64_t *latest_ns)
+{
+	struct owamp_collector *collector = inlet->collector;
+	struct arrivals *arrivals = &collector->arrivals;
+	int count = arrivals_receive(arrivals, inlet->fd);
+	uint16_t estimate;
+	int64_t mono;
+
+	if (count <= 0)
+		return count;
+	mono = owamp_mono_ns();
+	estimate = owamp_clock_error(collector->clock, mono, 0);
+	for (unsigned i = 0; i < (unsigned)count && inlet->open; i++) {
+		struct owamp_collector_session *session;
+		struct arrival_facts facts;
+
+		arrival_read_control(&arrivals->headers[i].msg_hdr, &facts);
+		if (facts.kernel_ns > *latest_ns)
+			*latest_ns = facts.kernel_ns;
+		note_drops(inlet, facts.drops);
+		session = addressee(inlet, &arrivals->sources[i]);
+		if (session)
+			take_in(session, i, &facts, mono, estimate);
+	}
+	return count;
+}
+
+/*
+ * Takes in what had arrived by real_ns: all there is, or up to the first that
+ * came later, so that no rate keeps this going. False: nobody knows. What a
+ * batch that came back short means is not enough here, an error may have cut it.
+ */
+static bool drain(struct inlet *inlet, int64_t real_ns)
+{
+	unsigned errors = 0;
+
+	for (unsigned packets = 0; packets < DRAIN_MAX;) {
+		int64_t latest_ns = 0;
+		int count = inlet_read(inlet, &latest_ns);
+
+		if (count == 0 || latest_ns > real_ns || !inlet->open)
+			return true;
+		if (count > 0)
+			packets += (unsigned)count;
+		else if (++errors == ERRORS_MAX)
+			return true;
+		collector_make_way(inlet->collector);
+		if (!inlet->open)
+			return true;
+	}
+	return false;
+}
+
+/* When there is something to do again, unless packets come. */
+static int64_t next_look(const struct owamp_receiver *receiver, owamp_ntp now)
+{
+	owamp_ntp horizon;
+	bool last = owamp_receiver_horizon(receiver, &horizon);
+	int64_t wait = owamp_ntp_diff_ns(horizon, now), least = last ? JUST_AFTER_NS : GRAIN_NS;
+
+	if (owamp_ntp_diff(now, owamp_receiver_deadline(receiver)) > 0)
+		return 0;
+	if (wait < least)
+		return least;
+	return wait < LOOK_NS ? wait : LOOK_NS;
+}
+
+void session_expire(struct owamp_collector_session *session)
+{
+	struct owamp_collector *collector = session->collector;
+	int64_t mono = owamp_mono_ns(), real = owamp_real_ns();
+	owamp_ntp now = owamp_ntp_from_unix_ns(real);
+
+	if (!drain(session->inlet, real)) {
+		/* What is still queued must not be called lost. */
+		if (!session->stopped && !session->failed)
+			(void)heap_set(&collector->heap, &session->due, mono + GRAIN_NS);
+		return;
+	}
+	if (session->stopped || session->failed)
+		return;
+	note_drops(session->inlet, count_now(session->inlet));
+	tell_drops(session);
+	if (owamp_receiver_expire(session->receiver, now, owamp_clock_error(collector->clock, mono, 0)))
+		finish(session, true);
+	else if (owamp_receiver_complete(session->receiver))
+		finish(session, false);
+	else
+		(void)heap_set(&collector->heap, &session->due, mono + next_look(session->receiver, now));
+}
+
+void session_look(struct owamp_collector_session *session)
+{
+	owamp_ntp now = owamp_ntp_from_unix_ns(owamp_real_ns());
+
+	/* Whose deadline is to come needs no system call. */
+	if (owamp_ntp_diff(now, owamp_receiver_deadline(session->receiver)) > 0)
+		session_expire(session);
+	else
+		(void)heap_set(&session->collector->heap, &session->due,
+			       owamp_mono_ns() + next_look(session->receiver, now));
+}
+
+void session_expire_all(struct owamp_collector_session *session)
+{
+	owamp_ntp now = owamp_ntp_from_unix_ns(owamp_real_ns());
+	uint32_t rounds = 0;
+
+	session_expire(session);
+	while (!session->failed && !owamp_receiver_complete(session->receiver) &&
+	       ++rounds < UINT32_MAX / 10000 &&
+	       owamp_ntp_diff(now, owamp_receiver_deadline(session->receiver)) > 0) {
+		collector_make_way(session->collector);
+		session_expire(session);
+	}
+}
