@@ -58,6 +58,7 @@ json_t *stats_session_object(const struct query_session *session, const struct s
 	json_object_set_new(object, "received", stats_number(figures->received));
 	json_object_set_new(object, "lost", stats_number(figures->lost));
 	json_object_set_new(object, "lost_percent", stats_percent(figures->lost, figures->sent));
+	json_object_set_new(object, "dropped", stats_number(figures->dropped));
 	json_object_set_new(object, "skipped", stats_number(figures->skipped));
 	json_object_set_new(object, "duplicates", stats_number(figures->duplicates));
 	json_object_set_new(object, "reordered", stats_number(figures->reordered));

@@ -15,7 +15,7 @@
 
 #define CSV_HEADER                                                                                           \
 	"seq,send_time,send_time_ns,receive_time,receive_time_ns,delay_ns,send_error_ns,"                    \
-	"receive_error_ns,send_synchronized,receive_synchronized,ttl,duplicate\r\n"
+	"receive_error_ns,send_synchronized,receive_synchronized,ttl,duplicate,dropped\r\n"
 
 struct export
 {
@@ -59,7 +59,8 @@ static void print_json(const struct export *export, const struct owamp_record *r
 		truth(owamp_error_estimate_synchronized(record->send_error)),
 		truth(owamp_error_estimate_synchronized(record->receive_error)));
 	print_optional(out, ", \"ttl\": ", arrived, record->ttl);
-	fprintf(out, ", \"duplicate\": %s}", truth(record->duplicate));
+	fprintf(out, ", \"duplicate\": %s, \"dropped\": %s}", truth(record->duplicate),
+		truth(record->dropped));
 }
 
 static void print_csv(const struct export *export, const struct owamp_record *record)
@@ -84,7 +85,7 @@ static void print_csv(const struct export *export, const struct owamp_record *re
 		truth(owamp_error_estimate_synchronized(record->receive_error)));
 	if (arrived)
 		fprintf(out, "%u", record->ttl);
-	fprintf(out, ",%s\r\n", truth(record->duplicate));
+	fprintf(out, ",%s,%s\r\n", truth(record->duplicate), truth(record->dropped));
 }
 
 /* An object without its last brace, so that more can follow. */

@@ -20,6 +20,7 @@ struct histogram_view {
 	char title[256];
 	struct stats_pool *pool;
 	uint64_t lost;
+	uint64_t dropped;
 	bool from_packets;
 	struct stats_bar *bars;
 	size_t count;
@@ -44,8 +45,11 @@ static void print_totals(const struct histogram_view *view)
 		stats_delay(run, text[2], percentile(view->pool, 95)),
 		stats_delay(run, text[3], percentile(view->pool, 99)),
 		stats_delay_unit(run, text[4], stats_pool_max(view->pool)));
-	fprintf(run->out, "%" PRIu64 " packets received, %" PRIu64 " lost\n", stats_pool_count(view->pool),
+	fprintf(run->out, "%" PRIu64 " packets received, %" PRIu64 " lost", stats_pool_count(view->pool),
 		view->lost);
+	if (view->dropped > 0)
+		fprintf(run->out, ", %" PRIu64 " dropped at the receiver's own socket", view->dropped);
+	fputc('\n', run->out);
 }
 
 /* All columns but the bar, each with two blanks behind it. */
@@ -167,6 +171,7 @@ static void publish(const struct histogram_view *view)
 
 	json_object_set_new(document, "received", stats_number(stats_pool_count(view->pool)));
 	json_object_set_new(document, "lost", stats_number(view->lost));
+	json_object_set_new(document, "dropped", stats_number(view->dropped));
 	json_object_set_new(document, "delay_min_ns", json_integer(stats_pool_min(view->pool)));
 	json_object_set_new(document, "delay_max_ns", json_integer(stats_pool_max(view->pool)));
 	json_object_set_new(document, "counted_from", json_string(stats_source(view->from_packets)));
@@ -236,6 +241,7 @@ static int show_pair(struct stats_run *run)
 	if (!error) {
 		view.pool = range.steps[0].pool;
 		view.lost = range.steps[0].lost;
+		view.dropped = range.steps[0].dropped;
 		view.from_packets = !range.whole_hours;
 		json_object_set_new(run->document, "from", stats_string(options->from));
 		json_object_set_new(run->document, "to", stats_string(options->to));
@@ -263,7 +269,8 @@ static int add_record(void *context, const struct owamp_record *record)
 	if (record->duplicate || !stats_covers(&filling->cover, record->seq))
 		return 0;
 	if (owamp_record_lost(record)) {
-		filling->view->lost++;
+		filling->view->lost += !record->dropped;
+		filling->view->dropped += record->dropped;
 		return 0;
 	}
 	return stats_pool_add(filling->view->pool,
@@ -275,6 +282,7 @@ static int add_minute(void *context, const struct query_minute *minute)
 	struct filling *filling = context;
 
 	filling->view->lost += minute->lost;
+	filling->view->dropped += minute->dropped;
 	if (minute->received > 0)
 		stats_pool_extend(filling->view->pool, minute->delay_min_ns, minute->delay_max_ns);
 	return 0;

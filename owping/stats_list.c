@@ -20,9 +20,10 @@ struct list {
 	json_t *sessions;          /* otherwise */
 	uint64_t records_left;
 	uint64_t count;
-	bool doubtful; /* these three: a mark that needs its legend */
+	bool doubtful; /* these: a mark or a column that needs its legend */
 	bool unsynchronized;
 	bool approximate;
+	bool dropped;
 };
 
 static void add_delay(struct list *list, bool known, bool exact, int64_t delay_ns)
@@ -75,6 +76,7 @@ static void add_line(struct list *list, const struct query_session *session,
 	stats_table_add(table, "%s", session->outcome_text);
 	stats_table_add(table, "%" PRIu64, figures->sent);
 	stats_table_add(table, "%" PRIu64, figures->lost);
+	stats_table_add(table, "%" PRIu64, figures->dropped);
 	stats_table_add(table, "%" PRIu64, figures->duplicates);
 	add_delay(list, known, true, figures->delay_min_ns);
 	add_delay(list, known, figures->exact, figures->delay_median_ns);
@@ -84,6 +86,7 @@ static void add_line(struct list *list, const struct query_session *session,
 	stats_table_add(table, "%s", session->sid);
 	stats_table_row(table, color_of(session, figures));
 	list->approximate |= known && !figures->exact;
+	list->dropped |= figures->dropped > 0;
 }
 
 static int add_session(void *context, const struct query_session *session)
@@ -164,6 +167,8 @@ static int publish(struct list *list, const struct query_filter *filter)
 		error = stats_table_print(list->table, run->out, run->colors);
 		fprintf(run->out, "delays and err in %s\n", owping_unit_name(run->options->unit));
 		print_legend(list);
+		if (list->dropped)
+			fputs(STATS_DROP_LEGEND, run->out);
 	}
 	if (filter->limit == 0 || list->count < filter->limit || error)
 		return error;
@@ -176,9 +181,9 @@ static int publish(struct list *list, const struct query_filter *filter)
 
 int stats_list(struct stats_run *run)
 {
-	static const char *const headers[] = {"<start", "<from", "<to", "<dir", "<outcome",
-					      "sent",   "lost",  "dup", "min",  "median",
-					      "P95",    "max",   "err", "<SID"};
+	static const char *const headers[] = {"<start", "<from", "<to",  "<dir", "<outcome",
+					      "sent",   "lost",  "drop", "dup",  "min",
+					      "median", "P95",   "max",  "err",  "<SID"};
 	const struct stats_options *options = run->options;
 	struct query_filter filter = {
 		.since_ns = options->since_ns,

@@ -76,7 +76,7 @@ static int feed_record(void *context, const struct owamp_record *record)
 		return 0;
 	if (record->seq >= feed->evidence)
 		feed->evidence = (uint64_t)record->seq + 1;
-	feed->lost += owamp_record_lost(record) && !record->duplicate &&
+	feed->lost += owamp_record_lost(record) && !record->dropped && !record->duplicate &&
 		      stats_covers(&feed->figures->cover, record->seq);
 	return owamp_stats_record(feed->figures->stats, record);
 }
@@ -88,6 +88,7 @@ static void take_summary(struct stats_figures *figures)
 	figures->sent = summary->sent;
 	figures->received = summary->received;
 	figures->lost = summary->lost;
+	figures->dropped = summary->dropped;
 	figures->duplicates = summary->duplicates;
 	figures->reordered = summary->reordered;
 	figures->skipped = summary->skipped;
@@ -101,7 +102,7 @@ static void take_summary(struct stats_figures *figures)
 	figures->has_delays = summary->received > 0;
 }
 
-/* One beyond the last packet of which anything is known: received, lost or skipped. */
+/* One beyond the last packet of which anything is known: received, missing or skipped. */
 static uint32_t evidence_limit(const struct feed *feed, const struct stats_cover *cover)
 {
 	uint64_t limit = feed->evidence;
@@ -162,6 +163,7 @@ static int add_minute(void *context, const struct query_minute *minute)
 	figures->sent += minute->sent;
 	figures->received += minute->received;
 	figures->lost += minute->lost;
+	figures->dropped += minute->dropped;
 	figures->duplicates += minute->duplicates;
 	figures->reordered += minute->reordered;
 	if (minute->received == 0)

@@ -32,7 +32,8 @@ struct stats_figures {
 	bool exact; /* from the packets */
 	uint64_t sent;
 	uint64_t received;
-	uint64_t lost;
+	uint64_t lost;    /* in the network */
+	uint64_t dropped; /* at the receiver's own socket */
 	uint64_t duplicates;
 	uint64_t reordered;
 	uint64_t skipped;

@@ -223,7 +223,8 @@ static int add_record(void *context, const struct owamp_record *record)
 		step->duplicates++;
 	} else if (!record->duplicate) {
 		step->sent++;
-		step->lost++;
+		step->lost += !record->dropped;
+		step->dropped += record->dropped;
 	}
 	return 0;
 }
@@ -260,6 +261,7 @@ static int add_minute(void *context, const struct query_minute *minute)
 	step->sent += minute->sent;
 	step->received += minute->received;
 	step->lost += minute->lost;
+	step->dropped += minute->dropped;
 	step->duplicates += minute->duplicates;
 	step->reordered += minute->reordered;
 	if (minute->received == 0)

@@ -21,7 +21,8 @@
 struct stats_step {
 	uint64_t sent;
 	uint64_t received;
-	uint64_t lost;
+	uint64_t lost;    /* in the network */
+	uint64_t dropped; /* at the receiver's own socket */
 	uint64_t duplicates;
 	uint64_t reordered;
 	struct stats_pool *pool;

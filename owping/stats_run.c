@@ -1,4 +1,5 @@
 #include <errno.h>
+#include <inttypes.h>
 #include <stdarg.h>
 #include <string.h>
 
@@ -39,6 +40,14 @@ void stats_note(struct stats_run *run, const char *format, ...)
 	vsnprintf(text, sizeof text, format, list);
 	va_end(list);
 	json_array_append_new(run->notes, json_string(stats_clean(text)));
+}
+
+void stats_note_drops(struct stats_run *run, uint64_t dropped)
+{
+	if (dropped > 0)
+		stats_note(run,
+			   "%" PRIu64 " packet%s dropped at the receiver's own socket: not counted as lost",
+			   dropped, dropped == 1 ? " was" : "s were");
 }
 
 static void print_notes(struct stats_run *run)

@@ -48,6 +48,9 @@ int stats_failed(struct stats_run *run, int error);
 /* A note: below the text, in the document, or on standard error with --csv. */
 __attribute__((format(printf, 2, 3))) void stats_note(struct stats_run *run, const char *format, ...);
 
+/* What is to be known of packets that are neither received nor lost; nothing if there are none. */
+void stats_note_drops(struct stats_run *run, uint64_t dropped);
+
 /* The end of the document, once "notes": what is known at the very end. */
 void stats_run_outcome(struct stats_run *run, json_t *object, int error);
 

@@ -53,6 +53,7 @@ static int show(struct stats_run *run, const struct query_session *session)
 
 	if (!error) {
 		note(run, session);
+		stats_note_drops(run, figures.dropped);
 		if (run->options->format == STATS_TEXT)
 			error = stats_show_text(run, session, &figures);
 		else

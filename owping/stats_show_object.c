@@ -38,6 +38,7 @@ static int add_minute(void *context, const struct query_minute *minute)
 	json_object_set_new(object, "sent", stats_number(minute->sent));
 	json_object_set_new(object, "received", stats_number(minute->received));
 	json_object_set_new(object, "lost", stats_number(minute->lost));
+	json_object_set_new(object, "dropped", stats_number(minute->dropped));
 	json_object_set_new(object, "duplicates", stats_number(minute->duplicates));
 	json_object_set_new(object, "reordered", stats_number(minute->reordered));
 	json_object_set_new(object, "delay_min_ns", stats_number_if(any, minute->delay_min_ns));

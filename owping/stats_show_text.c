@@ -10,8 +10,7 @@
 /* So many loss episodes are listed. */
 #define LOSSES_MAX 20
 
-/* Names and reasons can hold anything. */
-static void print_text(FILE *out, const char *text)
+void stats_show_foreign(FILE *out, const char *text)
 {
 	char *copy;
 
@@ -33,7 +32,7 @@ static void print_endpoint(const struct stats_run *run, const char *name, const 
 	fprintf(run->out, "[%s]:%u", address, port);
 	if (endpoint_name) {
 		fputs("  ", run->out);
-		print_text(run->out, endpoint_name);
+		stats_show_foreign(run->out, endpoint_name);
 	}
 	fputc('\n', run->out);
 }
@@ -57,23 +56,23 @@ static void print_parties(const struct stats_run *run, const struct query_sessio
 	label(run, "direction");
 	fprintf(out, "%s by the host of this archive; the %s was the server; control connection with ",
 		session->direction, session->server);
-	print_text(out, session->peer);
+	stats_show_foreign(out, session->peer);
 	fputc('\n', out);
 	label(run, "mode");
 	fputs(session->mode, out);
 	if (session->identity) {
 		fputs(", identity ", out);
-		print_text(out, session->identity);
+		stats_show_foreign(out, session->identity);
 	}
 	if (session->class_name) {
 		fputs(", class ", out);
-		print_text(out, session->class_name);
+		stats_show_foreign(out, session->class_name);
 	}
 	fputc('\n', out);
 	label(run, "written by");
-	print_text(out, session->program);
+	stats_show_foreign(out, session->program);
 	fputc(' ', out);
-	print_text(out, session->version);
+	stats_show_foreign(out, session->version);
 	fputc('\n', out);
 }
 
@@ -89,7 +88,7 @@ static void print_course(const struct stats_run *run, const struct query_session
 	fprintf(run->out, "%s%s", run->colors && is_bad ? STATS_COLOR_ERROR : "", session->outcome_text);
 	if (session->reason) {
 		fputs(": ", run->out);
-		print_text(run->out, session->reason);
+		stats_show_foreign(run->out, session->reason);
 	}
 	fprintf(run->out, "%s\n", run->colors && is_bad ? STATS_COLOR_END : "");
 }
@@ -136,11 +135,11 @@ static void print_counts(const struct stats_run *run, const struct query_session
 {
 	FILE *out = run->out;
 
-	fprintf(out,
-		"\n%" PRIu64 " sent, %" PRIu64 " lost (%.3f%%), %" PRIu64 " duplicates, %" PRIu64
-		" reordered\n",
-		f->sent, f->lost, f->sent > 0 ? 100.0 * (double)f->lost / (double)f->sent : 0.0,
-		f->duplicates, f->reordered);
+	fprintf(out, "\n%" PRIu64 " sent, %" PRIu64 " lost (%.3f%%), ", f->sent, f->lost,
+		f->sent > 0 ? 100.0 * (double)f->lost / (double)f->sent : 0.0);
+	if (f->dropped > 0)
+		fprintf(out, "%" PRIu64 " dropped, ", f->dropped);
+	fprintf(out, "%" PRIu64 " duplicates, %" PRIu64 " reordered\n", f->duplicates, f->reordered);
 	if (f->skipped > 0)
 		fprintf(out, "%" PRIu64 " skipped: never sent\n", f->skipped);
 	if (f->unknown > 0)
@@ -246,32 +245,9 @@ static int print_losses(struct stats_run *run, const struct query_session *sessi
 	return error;
 }
 
-struct health {
-	struct stats_run *run;
-	bool any;
-};
-
-static int print_health(void *context, const char *name, int64_t value, const char *text)
-{
-	struct health *health = context;
-	FILE *out = health->run->out;
-
-	if (!health->any)
-		fputs("\nhealth of the meter:\n", out);
-	health->any = true;
-	fprintf(out, "  %-24s ", name);
-	if (text)
-		print_text(out, text);
-	else
-		fprintf(out, "%" PRId64, value);
-	fputc('\n', out);
-	return 0;
-}
-
 int stats_show_text(struct stats_run *run, const struct query_session *session,
 		    const struct stats_figures *figures)
 {
-	struct health health = {.run = run};
 	int error;
 
 	print_parties(run, session);
@@ -282,7 +258,7 @@ int stats_show_text(struct stats_run *run, const struct query_session *session,
 	print_counts(run, session, figures);
 	print_delays(run, figures);
 	error = print_losses(run, session);
-	return error ? error : query_health(run->archive, session->session_id, print_health, &health);
+	return error ? error : stats_show_health(run, session);
 }
 
 struct minutes {
@@ -300,6 +276,7 @@ static int add_minute(void *context, const struct query_minute *minute)
 	stats_table_add(minutes->table, "%s", stats_time(minutes->run, text, minute->minute_ns, 0));
 	stats_table_add(minutes->table, "%" PRIu64, minute->sent);
 	stats_table_add(minutes->table, "%" PRIu64, minute->lost);
+	stats_table_add(minutes->table, "%" PRIu64, minute->dropped);
 	stats_table_add(minutes->table, "%" PRIu64, minute->duplicates);
 	stats_table_add(minutes->table, "%" PRIu64, minute->reordered);
 	for (size_t i = 0; i < sizeof delays / sizeof delays[0]; i++)
@@ -311,8 +288,8 @@ static int add_minute(void *context, const struct query_minute *minute)
 
 int stats_show_minutes(struct stats_run *run, const struct query_session *session)
 {
-	static const char *const headers[] = {"<minute", "sent", "lost", "dup",   "reord", "min",
-					      "P50",     "P95",  "P99",  "P99.9", "max"};
+	static const char *const headers[] = {"<minute", "sent", "lost", "drop", "dup",   "reord",
+					      "min",     "P50",  "P95",  "P99",  "P99.9", "max"};
 	struct minutes minutes = {.run = run};
 	int error = stats_table_new(&minutes.table, headers, sizeof headers / sizeof headers[0]);
 

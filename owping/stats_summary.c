@@ -42,6 +42,7 @@ static json_t *direction_object(struct stats_run *run, const struct direction *d
 	json_object_set_new(object, "received", stats_number(step->received));
 	json_object_set_new(object, "lost", stats_number(step->lost));
 	json_object_set_new(object, "lost_percent", stats_percent(step->lost, step->sent));
+	json_object_set_new(object, "dropped", stats_number(step->dropped));
 	json_object_set_new(object, "duplicates", stats_number(step->duplicates));
 	json_object_set_new(object, "reordered", stats_number(step->reordered));
 	json_object_set_new(object, "delay_min_ns",
@@ -110,11 +111,12 @@ static void print_direction(struct stats_run *run, const struct direction *direc
 	fprintf(run->out, "sessions: %" PRIu64, range->sessions);
 	if (range->running > 0)
 		fprintf(run->out, ", %" PRIu64 " of them running", range->running);
-	fprintf(run->out,
-		"\n%" PRIu64 " sent, %" PRIu64 " received, %" PRIu64 " lost (%.3f%%), %" PRIu64
-		" duplicates, %" PRIu64 " reordered\n",
-		step->sent, step->received, step->lost,
-		step->sent > 0 ? 100.0 * (double)step->lost / (double)step->sent : 0.0, step->duplicates,
+	fprintf(run->out, "\n%" PRIu64 " sent, %" PRIu64 " received, %" PRIu64 " lost (%.3f%%), ", step->sent,
+		step->received, step->lost,
+		step->sent > 0 ? 100.0 * (double)step->lost / (double)step->sent : 0.0);
+	if (step->dropped > 0)
+		fprintf(run->out, "%" PRIu64 " dropped, ", step->dropped);
+	fprintf(run->out, "%" PRIu64 " duplicates, %" PRIu64 " reordered\n", step->duplicates,
 		step->reordered);
 	if (step->received > 0 && stats_pool_count(step->pool) > 0)
 		print_delays(run, range, step->pool);
@@ -143,6 +145,7 @@ int stats_summary(struct stats_run *run)
 		{.from = run->options->to, .to = run->options->from},
 	};
 	json_t *list = json_array();
+	uint64_t dropped = 0;
 	int error = collect(run, &directions[0]);
 
 	if (!error)
@@ -152,11 +155,15 @@ int stats_summary(struct stats_run *run)
 		error = stats_range_nothing(run, true);
 	}
 	for (size_t i = 0; i < 2 && !error; i++) {
+		if (directions[i].range.step_count > 0)
+			dropped += directions[i].range.steps[0].dropped;
 		if (run->options->format != STATS_TEXT)
 			json_array_append_new(list, direction_object(run, &directions[i]));
 		else
 			print_direction(run, &directions[i]);
 	}
+	if (!error)
+		stats_note_drops(run, dropped);
 	if (!error && run->options->format != STATS_TEXT)
 		stats_publish(run, "directions", json_incref(list));
 	json_decref(list);

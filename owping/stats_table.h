@@ -2,6 +2,9 @@
 #ifndef OWPING_STATS_TABLE_H
 #define OWPING_STATS_TABLE_H
 
+/* Below a table in which something is dropped. */
+#define STATS_DROP_LEGEND "drop: at the receiver's own socket, not counted as lost\n"
+
 #include <stdbool.h>
 #include <stdio.h>
 

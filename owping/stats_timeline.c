@@ -15,7 +15,7 @@
 #define BAR_MAX 40
 
 /* Columns before the percentiles, and of one of them, with the blanks between. */
-#define FIRST_COLUMNS      42
+#define FIRST_COLUMNS      48
 #define PERCENTILE_COLUMNS 10
 
 static bool has_delays(const struct stats_step *step)
@@ -34,6 +34,7 @@ static json_t *step_object(struct stats_run *run, const struct stats_range *rang
 	json_object_set_new(object, "received", stats_number(step->received));
 	json_object_set_new(object, "lost", stats_number(step->lost));
 	json_object_set_new(object, "lost_percent", stats_percent(step->lost, step->sent));
+	json_object_set_new(object, "dropped", stats_number(step->dropped));
 	json_object_set_new(object, "duplicates", stats_number(step->duplicates));
 	json_object_set_new(object, "reordered", stats_number(step->reordered));
 	json_object_set_new(object, "delay_min_ns",
@@ -95,6 +96,7 @@ static void add_step(struct drawing *drawing, size_t i)
 				   drawing->range->begin_ns + (int64_t)i * drawing->range->step_ns, 0));
 	stats_table_add(drawing->table, "%" PRIu64, step->sent);
 	stats_table_add(drawing->table, "%" PRIu64, step->lost);
+	stats_table_add(drawing->table, "%" PRIu64, step->dropped);
 	for (size_t j = 0; j < options->percentile_count; j++) {
 		int64_t delay_ns;
 
@@ -128,24 +130,26 @@ static void set_width(struct drawing *drawing)
 static int draw(struct stats_run *run, const struct stats_range *range)
 {
 	char names[STATS_PERCENTILES_MAX + 1][24];
-	const char *headers[STATS_PERCENTILES_MAX + 4] = {"<time", "sent", "lost"};
+	const char *headers[STATS_PERCENTILES_MAX + 5] = {"<time", "sent", "lost", "drop"};
 	size_t count = run->options->percentile_count;
 	struct drawing drawing = {.run = run, .range = range};
+	bool dropped = false;
 	int error;
 
 	for (size_t i = 0; i < count; i++) {
 		snprintf(names[i], sizeof names[i], "P%.10g", run->options->percentiles[i]);
-		headers[3 + i] = names[i];
+		headers[4 + i] = names[i];
 	}
 	snprintf(names[count], sizeof names[count], "<P%.10g", run->options->percentiles[count - 1]);
-	headers[3 + count] = names[count];
+	headers[4 + count] = names[count];
 	set_width(&drawing);
 	for (size_t i = 0; i < range->step_count; i++) {
 		int64_t value_ns = bar_value(run, &range->steps[i]);
 
 		drawing.max_ns = value_ns > drawing.max_ns ? value_ns : drawing.max_ns;
+		dropped |= range->steps[i].dropped > 0;
 	}
-	error = stats_table_new(&drawing.table, headers, count + 4);
+	error = stats_table_new(&drawing.table, headers, count + 5);
 	for (size_t i = 0; i < range->step_count && !error; i++)
 		add_step(&drawing, i);
 	if (!error)
@@ -153,6 +157,8 @@ static int draw(struct stats_run *run, const struct stats_range *range)
 	if (!error)
 		fprintf(run->out, "delays in %s; percentiles %s\n", owping_unit_name(run->options->unit),
 			range->exact ? "exact, from the packets" : "within 1 %, from histograms");
+	if (!error && dropped)
+		fputs(STATS_DROP_LEGEND, run->out);
 	stats_table_free(drawing.table);
 	return stats_failed(run, error);
 }

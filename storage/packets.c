@@ -25,12 +25,22 @@ owamp_ntp archive_join_time(int64_t ns, int64_t residue)
 	return owamp_ntp_from_unix_ns(ns) + (uint64_t)residue;
 }
 
+/* The column marks. */
+#define DUPLICATE 1
+#define DROPPED   2
+
+static int marks_of(const struct owamp_record *record)
+{
+	return (record->duplicate ? DUPLICATE : 0) |
+	       (owamp_record_lost(record) && record->dropped ? DROPPED : 0);
+}
+
 int archive_packet_insert(struct archive *archive, int64_t session_id, uint32_t arrival,
 			  const struct owamp_record *record, int64_t near_ns)
 {
 	sqlite3_stmt *st = archive_statement(
 		archive, ARCHIVE_ST_PACKET_ADD,
-		"INSERT INTO packets (session_id, arrival, seq, send_time_ns, delay_ns, duplicate,"
+		"INSERT INTO packets (session_id, arrival, seq, send_time_ns, delay_ns, marks,"
 		" send_error_estimate, receive_error_estimate, ttl, send_residue, receive_residue)"
 		" VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)");
 	int64_t send_ns, send_residue, receive_residue = 0;
@@ -49,7 +59,7 @@ int archive_packet_insert(struct archive *archive, int64_t session_id, uint32_t 
 		receive_residue = owamp_ntp_diff(record->receive_time, receive_time);
 		(void)sqlite3_bind_int64(st, 5, delay_ns);
 	}
-	(void)sqlite3_bind_int(st, 6, record->duplicate);
+	(void)sqlite3_bind_int(st, 6, marks_of(record));
 	(void)sqlite3_bind_int(st, 7, record->send_error);
 	(void)sqlite3_bind_int(st, 8, record->receive_error);
 	(void)sqlite3_bind_int(st, 9, record->ttl);
@@ -85,32 +95,47 @@ int archive_packets_seek(struct archive *archive, int64_t session_id, uint32_t b
 	return error;
 }
 
+enum column {
+	C_ARRIVAL,
+	C_SEQ,
+	C_SEND_TIME,
+	C_DELAY,
+	C_MARKS,
+	C_SEND_ERROR,
+	C_RECEIVE_ERROR,
+	C_TTL,
+	C_SEND_RESIDUE,
+	C_RECEIVE_RESIDUE,
+};
+
 static void decode(sqlite3_stmt *st, struct owamp_record *record)
 {
-	int64_t delay_ns = sqlite3_column_int64(st, 3);
+	int64_t delay_ns = sqlite3_column_int64(st, C_DELAY);
 
 	*record = (struct owamp_record){
-		.seq = (uint32_t)sqlite3_column_int64(st, 1),
-		.send_time = archive_join_time(sqlite3_column_int64(st, 2), sqlite3_column_int64(st, 8)),
-		.duplicate = sqlite3_column_int(st, 4) != 0,
-		.send_error = (uint16_t)sqlite3_column_int(st, 5),
-		.receive_error = (uint16_t)sqlite3_column_int(st, 6),
-		.ttl = (uint8_t)sqlite3_column_int(st, 7),
+		.seq = (uint32_t)sqlite3_column_int64(st, C_SEQ),
+		.send_time = archive_join_time(sqlite3_column_int64(st, C_SEND_TIME),
+					       sqlite3_column_int64(st, C_SEND_RESIDUE)),
+		.duplicate = sqlite3_column_int(st, C_MARKS) & DUPLICATE,
+		.send_error = (uint16_t)sqlite3_column_int(st, C_SEND_ERROR),
+		.receive_error = (uint16_t)sqlite3_column_int(st, C_RECEIVE_ERROR),
+		.ttl = (uint8_t)sqlite3_column_int(st, C_TTL),
 	};
-	if (sqlite3_column_type(st, 3) != SQLITE_NULL)
+	if (sqlite3_column_type(st, C_DELAY) != SQLITE_NULL)
 		record->receive_time = record->send_time + (uint64_t)span_from_ns(delay_ns) +
-				       (uint64_t)sqlite3_column_int64(st, 9);
+				       (uint64_t)sqlite3_column_int64(st, C_RECEIVE_RESIDUE);
+	record->dropped = owamp_record_lost(record) && sqlite3_column_int(st, C_MARKS) & DROPPED;
 }
 
 int archive_packets_read(struct archive *archive, struct archive_walk *walk, struct owamp_record *records,
 			 uint32_t max, uint32_t *count)
 {
-	sqlite3_stmt *st = archive_statement(
-		archive, ARCHIVE_ST_PACKET_READ,
-		"SELECT arrival, seq, send_time_ns, delay_ns, duplicate, send_error_estimate,"
-		" receive_error_estimate, ttl, send_residue, receive_residue FROM packets"
-		" WHERE session_id = ? AND arrival BETWEEN ? AND ? AND seq BETWEEN ? AND ?"
-		" ORDER BY arrival");
+	sqlite3_stmt *st =
+		archive_statement(archive, ARCHIVE_ST_PACKET_READ,
+				  "SELECT arrival, seq, send_time_ns, delay_ns, marks, send_error_estimate,"
+				  " receive_error_estimate, ttl, send_residue, receive_residue FROM packets"
+				  " WHERE session_id = ? AND arrival BETWEEN ? AND ? AND seq BETWEEN ? AND ?"
+				  " ORDER BY arrival");
 	int step = SQLITE_ROW, error = 0;
 
 	*count = 0;
@@ -125,7 +150,7 @@ int archive_packets_read(struct archive *archive, struct archive_walk *walk, str
 	(void)sqlite3_bind_int64(st, 4, walk->begin_seq);
 	(void)sqlite3_bind_int64(st, 5, walk->end_seq);
 	while (*count < max && (step = sqlite3_step(st)) == SQLITE_ROW) {
-		walk->next_arrival = (uint64_t)sqlite3_column_int64(st, 0) + 1;
+		walk->next_arrival = (uint64_t)sqlite3_column_int64(st, C_ARRIVAL) + 1;
 		decode(st, &records[(*count)++]);
 	}
 	if (step != SQLITE_ROW && step != SQLITE_DONE)

@@ -94,7 +94,8 @@ struct query_minute {
 	int64_t minute_ns;
 	uint64_t sent;
 	uint64_t received;
-	uint64_t lost;
+	uint64_t lost;    /* in the network */
+	uint64_t dropped; /* at the receiver's own socket */
 	uint64_t duplicates;
 	uint64_t reordered;
 	int64_t delay_min_ns;

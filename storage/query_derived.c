@@ -46,18 +46,19 @@ static int minute_row(void *context, sqlite3_stmt *st)
 		.sent = (uint64_t)sqlite3_column_int64(st, 1),
 		.received = (uint64_t)sqlite3_column_int64(st, 2),
 		.lost = (uint64_t)sqlite3_column_int64(st, 3),
-		.duplicates = (uint64_t)sqlite3_column_int64(st, 4),
-		.reordered = (uint64_t)sqlite3_column_int64(st, 5),
-		.delay_min_ns = query_delay(st, 6),
-		.delay_p50_ns = query_delay(st, 7),
-		.delay_p95_ns = query_delay(st, 8),
-		.delay_p99_ns = query_delay(st, 9),
-		.delay_p999_ns = query_delay(st, 10),
-		.delay_max_ns = query_delay(st, 11),
-		.jitter_ns = query_delay(st, 12),
-		.send_error_ns = query_bound(st, 13),
-		.receive_error_ns = query_bound(st, 14),
-		.synchronized = sqlite3_column_int(st, 15) != 0,
+		.dropped = (uint64_t)sqlite3_column_int64(st, 4),
+		.duplicates = (uint64_t)sqlite3_column_int64(st, 5),
+		.reordered = (uint64_t)sqlite3_column_int64(st, 6),
+		.delay_min_ns = query_delay(st, 7),
+		.delay_p50_ns = query_delay(st, 8),
+		.delay_p95_ns = query_delay(st, 9),
+		.delay_p99_ns = query_delay(st, 10),
+		.delay_p999_ns = query_delay(st, 11),
+		.delay_max_ns = query_delay(st, 12),
+		.jitter_ns = query_delay(st, 13),
+		.send_error_ns = query_bound(st, 14),
+		.receive_error_ns = query_bound(st, 15),
+		.synchronized = sqlite3_column_int(st, 16) != 0,
 	};
 
 	return call->fn.minute(call->context, &minute);
@@ -82,12 +83,13 @@ int query_minutes(struct archive *archive, int64_t session_id, int64_t since_ns,
 {
 	struct call call = {.fn.minute = fn, .context = context};
 
-	return walk_span(archive,
-			 "SELECT minute_ns, sent, received, lost, duplicates, reordered, delay_min_ns,"
-			 " delay_p50_ns, delay_p95_ns, delay_p99_ns, delay_p999_ns, delay_max_ns, jitter_ns,"
-			 " send_error_ns, receive_error_ns, synchronized FROM minutes"
-			 " WHERE session_id = ? AND minute_ns >= ? AND minute_ns < ? ORDER BY minute_ns",
-			 session_id, since_ns, until_ns, minute_row, &call);
+	return walk_span(
+		archive,
+		"SELECT minute_ns, sent, received, lost, dropped, duplicates, reordered, delay_min_ns,"
+		" delay_p50_ns, delay_p95_ns, delay_p99_ns, delay_p999_ns, delay_max_ns, jitter_ns,"
+		" send_error_ns, receive_error_ns, synchronized FROM minutes"
+		" WHERE session_id = ? AND minute_ns >= ? AND minute_ns < ? ORDER BY minute_ns",
+		session_id, since_ns, until_ns, minute_row, &call);
 }
 
 static int bucket_row(void *context, sqlite3_stmt *st)

@@ -241,18 +241,30 @@ static void bind_send_health(sqlite3_stmt *st, const struct owamp_send_health *h
 	(void)sqlite3_bind_int64(st, 3, (int64_t)health->send_errors);
 	if (health->send_errors)
 		bind_text(st, 4, strerror(health->last_errno));
-	(void)sqlite3_bind_int64(st, 5, llround(health->lateness_mean_ns));
-	(void)sqlite3_bind_int64(st, 6, health->lateness_max_ns);
-	(void)sqlite3_bind_int64(st, 7, health->stamp_gap_max_ns);
+	if (health->sent > 0) {
+		(void)sqlite3_bind_int64(st, 5, llround(health->lateness_mean_ns));
+		(void)sqlite3_bind_int64(st, 6, health->lateness_p50_ns);
+		(void)sqlite3_bind_int64(st, 7, health->lateness_p99_ns);
+		(void)sqlite3_bind_int64(st, 8, health->lateness_p999_ns);
+		(void)sqlite3_bind_int64(st, 9, health->lateness_max_ns);
+		(void)sqlite3_bind_int64(st, 10, health->stamp_gap_max_ns);
+	}
+	(void)sqlite3_bind_int64(st, 11, (int64_t)health->kernel_stamps);
+	if (health->kernel_stamps) {
+		(void)sqlite3_bind_int64(st, 12, health->kernel_gap_p50_ns);
+		(void)sqlite3_bind_int64(st, 13, health->kernel_gap_p99_ns);
+		(void)sqlite3_bind_int64(st, 14, health->kernel_gap_max_ns);
+	}
 }
 
 static void bind_receive_health(sqlite3_stmt *st, const struct owamp_receive_health *health)
 {
-	(void)sqlite3_bind_int64(st, 8, (int64_t)health->socket_drops);
-	(void)sqlite3_bind_int64(st, 9, (int64_t)health->unstamped);
-	(void)sqlite3_bind_int64(st, 10, (int64_t)health->strangers);
+	(void)sqlite3_bind_int64(st, 15, (int64_t)health->socket_drops);
+	(void)sqlite3_bind_int64(st, 16, (int64_t)health->unstamped);
+	(void)sqlite3_bind_int64(st, 17, (int64_t)health->hardware_stamped);
+	(void)sqlite3_bind_int64(st, 18, (int64_t)health->strangers);
 	for (int i = OWAMP_RECEIVE_OK + 1; i < OWAMP_RECEIVE_RESULTS; i++)
-		(void)sqlite3_bind_int64(st, 10 + i, (int64_t)health->counters.results[i]);
+		(void)sqlite3_bind_int64(st, 18 + i, (int64_t)health->counters.results[i]);
 }
 
 static int put_health(struct archive *archive, int64_t session_id, const struct archive_end *end)
@@ -260,11 +272,12 @@ static int put_health(struct archive *archive, int64_t session_id, const struct 
 	sqlite3_stmt *st = archive_statement(
 		archive, ARCHIVE_ST_HEALTH_ADD,
 		"INSERT OR REPLACE INTO health (session_id, sent, send_errors, send_error_text,"
-		" send_lateness_mean_ns, send_lateness_max_ns, send_stamp_gap_max_ns, socket_drops, "
-		"unstamped,"
+		" send_lateness_mean_ns, send_lateness_p50_ns, send_lateness_p99_ns, send_lateness_p999_ns,"
+		" send_lateness_max_ns, send_stamp_gap_max_ns, kernel_stamps, kernel_gap_p50_ns,"
+		" kernel_gap_p99_ns, kernel_gap_max_ns, socket_drops, unstamped, hardware_stamped,"
 		" strangers, discarded_short, discarded_hmac, discarded_multiplier, discarded_sequence,"
 		" discarded_time, discarded_schedule, discarded_late)"
-		" VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)");
+		" VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)");
 
 	_Static_assert(OWAMP_RECEIVE_RESULTS == 8, "a column for each reason to discard a packet");
 	if (!end->send_health && !end->receive_health)

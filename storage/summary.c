@@ -191,6 +191,8 @@ int summary_record(struct summary *summary, const struct owamp_record *record)
 	minute = minute_tree_get(&summary->open, minute_ns);
 	if (!minute)
 		error = OWAMP_ENOMEM;
+	else if (lost && record->dropped)
+		minute->row.dropped++;
 	else if (lost)
 		error = add_lost(summary, minute, record, send_ns);
 	else if (record->duplicate)

@@ -16,7 +16,8 @@
 struct minute_row {
 	int64_t minute_ns;
 	uint64_t received;
-	uint64_t lost;
+	uint64_t lost; /* in the network */
+	uint64_t dropped;
 	uint64_t duplicates;
 	uint64_t reordered;
 	int64_t delay_min_ns;
@@ -36,7 +37,7 @@ struct hour_row {
 	struct histogram *histogram;
 };
 
-/* Packets lost in a row; what it touches in the archive is one with it. */
+/* Packets lost in a row, in the network; what it touches in the archive is one with it. */
 struct loss_row {
 	uint32_t first_seq;
 	uint32_t last_seq;

@@ -27,10 +27,11 @@ static int put_minute(struct archive *archive, int64_t session_id, const struct 
 {
 	sqlite3_stmt *st = archive_statement(
 		archive, ARCHIVE_ST_MINUTE_ADD,
-		"INSERT INTO minutes (session_id, minute_ns, sent, received, lost, duplicates, reordered,"
+		"INSERT INTO minutes (session_id, minute_ns, sent, received, lost, dropped, duplicates, "
+		"reordered,"
 		" delay_min_ns, delay_p50_ns, delay_p95_ns, delay_p99_ns, delay_p999_ns, delay_max_ns,"
 		" jitter_ns, send_error_ns, receive_error_ns, synchronized)"
-		" VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+		" VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
 		" ON CONFLICT (session_id, minute_ns) DO NOTHING");
 	int error;
 
@@ -38,13 +39,14 @@ static int put_minute(struct archive *archive, int64_t session_id, const struct 
 		return archive_failed(archive);
 	(void)sqlite3_bind_int64(st, 1, session_id);
 	(void)sqlite3_bind_int64(st, 2, row->minute_ns);
-	(void)sqlite3_bind_int64(st, 3, (int64_t)(row->received + row->lost));
+	(void)sqlite3_bind_int64(st, 3, (int64_t)(row->received + row->lost + row->dropped));
 	(void)sqlite3_bind_int64(st, 4, (int64_t)row->received);
 	(void)sqlite3_bind_int64(st, 5, (int64_t)row->lost);
-	(void)sqlite3_bind_int64(st, 6, (int64_t)row->duplicates);
-	(void)sqlite3_bind_int64(st, 7, (int64_t)row->reordered);
+	(void)sqlite3_bind_int64(st, 6, (int64_t)row->dropped);
+	(void)sqlite3_bind_int64(st, 7, (int64_t)row->duplicates);
+	(void)sqlite3_bind_int64(st, 8, (int64_t)row->reordered);
 	if (row->received > 0)
-		bind_delays(st, 8, row);
+		bind_delays(st, 9, row);
 	error = archive_run(archive, st);
 	*there = !error && sqlite3_changes(archive->db) == 0;
 	return error;

@@ -68,14 +68,16 @@ CREATE TABLE skip_ranges (
 	PRIMARY KEY (session_id, first_seq)
 ) STRICT, WITHOUT ROWID;
 
--- One row for each arrival and each loss, in that order.
+-- One row for each arrival and each packet that did not arrive, in that order.
 CREATE TABLE packets (
 	session_id INTEGER NOT NULL REFERENCES sessions ON DELETE CASCADE,
 	arrival INTEGER NOT NULL,      -- 0 up, ascending; gaps say nothing
 	seq INTEGER NOT NULL,
 	send_time_ns INTEGER NOT NULL, -- of a lost packet: as scheduled
-	delay_ns INTEGER,              -- NULL: lost
-	duplicate INTEGER NOT NULL CHECK (duplicate IN (0, 1)), -- a further arrival of the packet
+	delay_ns INTEGER,              -- NULL: lost, or dropped
+	marks INTEGER NOT NULL CHECK (marks BETWEEN 0 AND 3), -- both of the next in one, for the sake of the size
+	duplicate INTEGER GENERATED ALWAYS AS (marks & 1) VIRTUAL, -- a further arrival of the packet
+	dropped INTEGER GENERATED ALWAYS AS (marks >> 1) VIRTUAL,  -- not by the network, but at our own socket
 	send_error_estimate INTEGER NOT NULL,    -- as in RFC 4656 section 4.1.2
 	receive_error_estimate INTEGER NOT NULL,
 	ttl INTEGER NOT NULL,          -- 255: maybe unknown
@@ -103,7 +105,8 @@ CREATE TABLE minutes (
 	minute_ns INTEGER NOT NULL, -- its begin
 	sent INTEGER NOT NULL,
 	received INTEGER NOT NULL,
-	lost INTEGER NOT NULL,
+	lost INTEGER NOT NULL,      -- by the network
+	dropped INTEGER NOT NULL,   -- at our own socket; sent = received + lost + dropped
 	duplicates INTEGER NOT NULL,
 	reordered INTEGER NOT NULL, -- RFC 4737
 	delay_min_ns INTEGER,
@@ -118,6 +121,7 @@ CREATE TABLE minutes (
 	synchronized INTEGER,       -- 1: both clocks were, for all packets received
 	PRIMARY KEY (session_id, minute_ns)
 ) STRICT, WITHOUT ROWID;
+CREATE INDEX minutes_dropped ON minutes (session_id, dropped) WHERE dropped > 0;
 
 -- By the hour of the send time: how many packets had about which delay. Rows can be added up.
 CREATE TABLE histograms (
@@ -128,7 +132,7 @@ CREATE TABLE histograms (
 	PRIMARY KEY (session_id, hour_ns, delay_ns)
 ) STRICT, WITHOUT ROWID;
 
--- Packets lost in a row.
+-- Packets lost in a row, by the network.
 CREATE TABLE losses (
 	session_id INTEGER NOT NULL REFERENCES sessions ON DELETE CASCADE,
 	first_seq INTEGER NOT NULL,
@@ -158,10 +162,18 @@ CREATE TABLE health (
 	send_errors INTEGER,
 	send_error_text TEXT,         -- the last of them
 	send_lateness_mean_ns INTEGER,
+	send_lateness_p50_ns INTEGER,
+	send_lateness_p99_ns INTEGER,
+	send_lateness_p999_ns INTEGER,
 	send_lateness_max_ns INTEGER,
 	send_stamp_gap_max_ns INTEGER, -- from taking the stamp to the end of the send call
+	kernel_stamps INTEGER,         -- packets of which the kernel told when it sent them
+	kernel_gap_p50_ns INTEGER,     -- of these, from the stamp in the packet to the kernel's
+	kernel_gap_p99_ns INTEGER,
+	kernel_gap_max_ns INTEGER,
 	socket_drops INTEGER,          -- datagrams the kernel dropped at our own socket
 	unstamped INTEGER,             -- without a kernel timestamp
+	hardware_stamped INTEGER,      -- with one of the interface's own clock
 	strangers INTEGER,             -- datagrams from elsewhere
 	discarded_short INTEGER,
 	discarded_hmac INTEGER,

@@ -56,6 +56,7 @@ SELECT
 	m.sent,
 	m.received,
 	m.lost,
+	m.dropped,
 	m.duplicates,
 	m.reordered,
 	m.delay_min_ns,
@@ -98,6 +99,7 @@ SELECT
 	sent,
 	packets,
 	lost,
+	dropped,
 	delay_min_ns,
 	-- The middle of a bucket can lie beyond the exact extremes.
 	max(delay_min_ns, min(delay_max_ns, json_extract(percentiles, '$[0]'))) AS delay_p50_ns,
@@ -138,6 +140,7 @@ FROM (
 			sum(m.sent) AS sent,
 			sum(m.received) AS packets,
 			sum(m.lost) AS lost,
+			sum(m.dropped) AS dropped,
 			min(m.delay_min_ns) AS delay_min_ns,
 			max(m.delay_max_ns) AS delay_max_ns
 		FROM sessions s
@@ -158,6 +161,7 @@ SELECT
 	sent,
 	packets,
 	lost,
+	dropped,
 	delay_min_ns,
 	max(delay_min_ns, min(delay_max_ns, json_extract(percentiles, '$[0]'))) AS delay_p50_ns,
 	max(delay_min_ns, min(delay_max_ns, json_extract(percentiles, '$[1]'))) AS delay_p95_ns,
@@ -198,6 +202,7 @@ FROM (
 			sum(m.sent) AS sent,
 			sum(m.received) AS packets,
 			sum(m.lost) AS lost,
+			sum(m.dropped) AS dropped,
 			min(m.delay_min_ns) AS delay_min_ns,
 			max(m.delay_max_ns) AS delay_max_ns
 		FROM sessions s
@@ -227,6 +232,7 @@ SELECT
 	received,
 	lost,
 	round(100.0 * lost / sent, 4) AS loss_percent, -- NULL if nothing was sent
+	dropped,
 	duplicates,
 	reordered,
 	delay_min_ns,
@@ -270,6 +276,7 @@ FROM (
 			coalesce(sum(m.sent), 0) AS sent,
 			coalesce(sum(m.received), 0) AS received,
 			coalesce(sum(m.lost), 0) AS lost,
+			coalesce(sum(m.dropped), 0) AS dropped,
 			coalesce(sum(m.duplicates), 0) AS duplicates,
 			coalesce(sum(m.reordered), 0) AS reordered,
 			min(m.delay_min_ns) AS delay_min_ns,
@@ -322,6 +329,7 @@ SELECT
 	received,
 	lost,
 	round(100.0 * lost / sent, 4) AS loss_percent, -- NULL if nothing was sent
+	dropped,
 	duplicates,
 	reordered,
 	delay_min_ns,
@@ -365,6 +373,7 @@ FROM (
 			coalesce(sum(m.sent), 0) AS sent,
 			coalesce(sum(m.received), 0) AS received,
 			coalesce(sum(m.lost), 0) AS lost,
+			coalesce(sum(m.dropped), 0) AS dropped,
 			coalesce(sum(m.duplicates), 0) AS duplicates,
 			coalesce(sum(m.reordered), 0) AS reordered,
 			min(m.delay_min_ns) AS delay_min_ns,
@@ -452,6 +461,8 @@ FROM (
 		strftime('%Y-%m-%dT%H:%M:%S', s.start_ns / 1000000000, 'unixepoch')
 			|| printf('.%03dZ', s.start_ns / 1000000 % 1000) AS start_time,
 		s.outcome,
+		(SELECT sum(m.dropped) FROM minutes m
+			WHERE m.session_id = s.session_id AND m.dropped > 0) AS dropped,
 		h.socket_drops,
 		h.unstamped,
 		h.send_errors,
@@ -470,7 +481,8 @@ FROM (
 	LEFT JOIN health h ON h.session_id = s.session_id
 	WHERE s.removal_due = 0
 )
-WHERE socket_drops > 0
+WHERE dropped > 0
+	OR socket_drops > 0
 	OR unstamped > 0
 	OR send_errors > 0
 	OR send_lateness_mean_ns > 1000000

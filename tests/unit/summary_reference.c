@@ -75,7 +75,8 @@ static void assert_column(sqlite3_stmt *st, int column, int64_t expected)
 static void assert_counts(sqlite3_stmt *st, const struct story *story, const bool *reordered)
 {
 	int64_t minute_ns = sqlite3_column_int64(st, 0);
-	int64_t received = 0, lost = 0, duplicates = 0, late = 0, send_error = 0, receive_error = 0;
+	int64_t received = 0, lost = 0, dropped = 0, duplicates = 0, late = 0, send_error = 0,
+		receive_error = 0;
 	bool synchronized = true;
 
 	for (size_t i = 0; i < story->count; i++) {
@@ -83,7 +84,8 @@ static void assert_counts(sqlite3_stmt *st, const struct story *story, const boo
 
 		if (!story_counts(story, p) || begin_of(p->send_ns, MINUTE) != minute_ns)
 			continue;
-		lost += p->lost && !p->duplicate;
+		lost += p->lost && !p->dropped && !p->duplicate;
+		dropped += p->dropped && !p->duplicate;
 		duplicates += !p->lost && p->duplicate;
 		if (p->lost || p->duplicate)
 			continue;
@@ -95,11 +97,12 @@ static void assert_counts(sqlite3_stmt *st, const struct story *story, const boo
 			receive_error = ref_error_ns(p->receive_error);
 		synchronized = synchronized && (p->send_error & SYNCED) && (p->receive_error & SYNCED);
 	}
-	assert_column(st, 1, received + lost);
+	assert_column(st, 1, received + lost + dropped);
 	assert_column(st, 2, received);
 	assert_column(st, 3, lost);
 	assert_column(st, 4, duplicates);
 	assert_column(st, 5, late);
+	assert_column(st, 16, dropped);
 	for (int column = 6; received == 0 && column <= 15; column++)
 		assert_int_equal(sqlite3_column_type(st, column), SQLITE_NULL);
 	if (received == 0)
@@ -158,7 +161,7 @@ static void assert_minutes(struct place *place, const struct story *story)
 	sqlite3_stmt *st =
 		query(place, "SELECT minute_ns, sent, received, lost, duplicates, reordered, delay_min_ns,"
 			     " delay_p50_ns, delay_p95_ns, delay_p99_ns, delay_p999_ns, delay_max_ns,"
-			     " jitter_ns, send_error_ns, receive_error_ns, synchronized FROM minutes"
+			     " jitter_ns, send_error_ns, receive_error_ns, synchronized, dropped FROM minutes"
 			     " WHERE session_id = ? ORDER BY minute_ns");
 
 	for (size_t i = 0; i < minutes; i++) {
@@ -253,7 +256,8 @@ static void assert_losses(struct place *place, const struct story *story)
 	size_t count = 0;
 
 	for (size_t i = 0; i < story->count; i++)
-		if (story->packets[i].lost && story_counts(story, &story->packets[i]))
+		if (story->packets[i].lost && !story->packets[i].dropped &&
+		    story_counts(story, &story->packets[i]))
 			lost[count++] = story->packets[i];
 	qsort(lost, count, sizeof *lost, by_seq);
 	for (size_t i = 0, n; i < count; i += n) {

@@ -304,6 +304,7 @@ static struct owamp_record a_record(uint32_t seq)
 		break;
 	default:
 		record.duplicate = false;
+		record.dropped = next_random() % 2;
 		break;
 	}
 	return record;
@@ -318,6 +319,7 @@ static void assert_same_record(const struct owamp_record *a, const struct owamp_
 	assert_int_equal(a->receive_error, b->receive_error);
 	assert_int_equal(a->ttl, b->ttl);
 	assert_int_equal(a->duplicate, b->duplicate);
+	assert_int_equal(a->dropped, b->dropped);
 }
 
 #define RECORDS 5000
@@ -428,13 +430,21 @@ static void test_finish(void **state)
 	const struct owamp_send_health send = {.sent = 9,
 					       .send_errors = 2,
 					       .last_errno = ENETUNREACH,
+					       .lateness_p50_ns = 4,
+					       .lateness_p99_ns = 71,
+					       .lateness_p999_ns = 75,
 					       .lateness_max_ns = 77,
 					       .lateness_mean_ns = 5.9,
-					       .stamp_gap_max_ns = 33};
+					       .stamp_gap_max_ns = 33,
+					       .kernel_stamps = 3,
+					       .kernel_gap_p50_ns = 21,
+					       .kernel_gap_p99_ns = 22,
+					       .kernel_gap_max_ns = 23};
 	const struct owamp_receive_health receive = {.counters.results = {100, 1, 2, 3, 4, 5, 6, 7},
 						     .socket_drops = 8,
 						     .strangers = 10,
-						     .unstamped = 9};
+						     .unstamped = 9,
+						     .hardware_stamped = 14};
 	struct archive_end end = {.outcome = ARCHIVE_BROKEN,
 				  .reason = "a reason",
 				  .stop = &stop,
@@ -467,12 +477,46 @@ static void test_finish(void **state)
 		    " send_lateness_max_ns || ' ' || send_stamp_gap_max_ns || ' ' || socket_drops || ' ' ||"
 		    " unstamped || ' ' || strangers FROM health",
 		    "9 2 6 77 33 8 9 10");
+	assert_text(archive,
+		    "SELECT send_lateness_p50_ns || ' ' || send_lateness_p99_ns || ' ' ||"
+		    " send_lateness_p999_ns || ' ' || kernel_stamps || ' ' || kernel_gap_p50_ns || ' ' ||"
+		    " kernel_gap_p99_ns || ' ' || kernel_gap_max_ns || ' ' || hardware_stamped FROM health",
+		    "4 71 75 3 21 22 23 14");
 	assert_text(
 		archive,
 		"SELECT discarded_short || discarded_hmac || discarded_multiplier || discarded_sequence ||"
 		" discarded_time || discarded_schedule || discarded_late FROM health",
 		"1234567");
 	assert_text(archive, "SELECT send_error_text FROM health", "Network is unreachable");
+}
+
+/* What there is none of is not 0. */
+static void test_health_of_nothing(void **state)
+{
+	struct archive *archive = ((struct place *)*state)->archive;
+	const struct owamp_send_health send = {0};
+	const struct owamp_receive_health receive = {0};
+	struct archive_end end = {.outcome = ARCHIVE_FINISHED, .end_ns = NOW_NS, .send_health = &send};
+
+	int64_t session_id = insert_session(archive, 1);
+
+	assert_int_equal(archive_begin(archive), 0);
+	assert_int_equal(archive_session_finish(archive, session_id, &end, 0), 0);
+	assert_int_equal(ask(archive, "SELECT sent + send_errors + kernel_stamps FROM health"), 0);
+	assert_int_equal(ask(archive, "SELECT count(*) FROM health WHERE coalesce(send_lateness_mean_ns,"
+				      " send_lateness_p50_ns, send_lateness_p99_ns, send_lateness_p999_ns,"
+				      " send_lateness_max_ns, send_stamp_gap_max_ns, kernel_gap_p50_ns,"
+				      " kernel_gap_p99_ns, kernel_gap_max_ns, socket_drops, unstamped,"
+				      " hardware_stamped, strangers, discarded_late) IS NULL"),
+			 1);
+	end.send_health = NULL;
+	end.receive_health = &receive;
+	assert_int_equal(archive_session_finish(archive, session_id, &end, 0), 0);
+	assert_int_equal(ask(archive, "SELECT socket_drops + unstamped + hardware_stamped FROM health"), 0);
+	assert_int_equal(ask(archive, "SELECT count(*) FROM health WHERE coalesce(sent, kernel_stamps,"
+				      " send_lateness_p50_ns) IS NULL"),
+			 1);
+	assert_int_equal(archive_commit(archive), 0);
 }
 
 static void fill(struct archive *archive, int64_t session_id, uint32_t count)
@@ -560,7 +604,7 @@ static void test_remove_whole(void **state)
 				      "INSERT INTO skip_ranges VALUES (1, 0, 5);"
 				      "INSERT INTO health (session_id) VALUES (1);"
 				      "INSERT INTO minutes (session_id, minute_ns, sent, received, lost,"
-				      " duplicates, reordered) VALUES (1, 0, 0, 0, 0, 0, 0)",
+				      " dropped, duplicates, reordered) VALUES (1, 0, 0, 0, 0, 0, 0, 0)",
 				      NULL, NULL, NULL),
 			 SQLITE_OK);
 	assert_int_equal(remove_in_steps(archive, one, true, 1), 4);
@@ -728,6 +772,7 @@ int main(void)
 		TEST(test_part_of_a_session),
 		TEST(test_virtual_columns),
 		TEST(test_finish),
+		TEST(test_health_of_nothing),
 		TEST(test_cut),
 		TEST(test_remove_packets),
 		TEST(test_remove_whole),

@@ -52,6 +52,34 @@ static void test_rebuild(void **state)
 	free(after);
 }
 
+/* Of packet 2 the first record counts, and 3 arrived after all. */
+static void test_dropped(void **state)
+{
+	struct fixture *f = *state;
+
+	f->records[3].dropped = f->records[5].dropped = true;
+	import_with(f, 0);
+	assert_rows(f,
+		    "SELECT seq, duplicate FROM packets WHERE dropped AND delay_ns IS NULL ORDER BY arrival",
+		    "2|0\n3|1\n");
+	assert_rows(f, "SELECT count(*) FROM packets WHERE dropped", "2\n");
+	assert_rows(f, "SELECT sent, received, lost, dropped FROM minutes ORDER BY minute_ns",
+		    "5|4|0|1\n2|2|0|0\n");
+	assert_rows(f, "SELECT count(*) FROM losses", "0\n");
+	test_rebuild(state);
+}
+
+/* The other way round it is lost. */
+static void test_lost_then_dropped(void **state)
+{
+	struct fixture *f = *state;
+
+	f->records[4].dropped = true;
+	import_with(f, 0);
+	assert_rows(f, "SELECT lost, dropped FROM minutes ORDER BY minute_ns", "1|0\n0|0\n");
+	assert_rows(f, "SELECT first_seq, last_seq FROM losses", "2|2\n");
+}
+
 static void test_empty(void **state)
 {
 	struct fixture *f = *state;
@@ -157,6 +185,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_store, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_store_in_parts, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_rebuild, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_dropped, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_lost_then_dropped, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_empty, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_invalid, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_kept, set_up, tear_down),

@@ -34,6 +34,7 @@ static struct owamp_record record_of(uint32_t number)
 		.receive_error = (uint16_t)(number % 251),
 		.ttl = (uint8_t)(number % 256),
 		.duplicate = number % 7 == 0,
+		.dropped = number % 5 == 0,
 	};
 }
 
@@ -62,6 +63,7 @@ static void expect(const struct queue_entry *entries, uint32_t first, uint32_t c
 		assert_int_equal(entries[i].record.receive_error, record.receive_error);
 		assert_int_equal(entries[i].record.ttl, record.ttl);
 		assert_int_equal(entries[i].record.duplicate, record.duplicate);
+		assert_int_equal(entries[i].record.dropped, record.dropped);
 	}
 }
 

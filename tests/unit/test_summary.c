@@ -38,15 +38,15 @@ static void test_by_hand(void **state)
 		put(summary, &packets[i]);
 	close_and_store(summary, &place);
 	assert_int_equal(ask(place.archive, "SELECT count(*) FROM minutes"), 2);
-	assert_int_equal(
-		ask(place.archive,
-		    "SELECT count(*) FROM minutes WHERE minute_ns = 1795168800000000000"
-		    " AND sent = 4 AND received = 3 AND lost = 1 AND duplicates = 1 AND reordered = 1"
-		    " AND delay_min_ns = -10 AND delay_p50_ns = 20 AND delay_p95_ns = 30"
-		    " AND delay_p99_ns = 30 AND delay_p999_ns = 30 AND delay_max_ns = 30"
-		    " AND jitter_ns = 10 AND send_error_ns = 15625000 AND receive_error_ns = 7812500"
-		    " AND synchronized = 1"),
-		1);
+	assert_int_equal(ask(place.archive,
+			     "SELECT count(*) FROM minutes WHERE minute_ns = 1795168800000000000"
+			     " AND sent = 4 AND received = 3 AND lost = 1 AND dropped = 0 AND duplicates = 1 "
+			     "AND reordered = 1"
+			     " AND delay_min_ns = -10 AND delay_p50_ns = 20 AND delay_p95_ns = 30"
+			     " AND delay_p99_ns = 30 AND delay_p999_ns = 30 AND delay_max_ns = 30"
+			     " AND jitter_ns = 10 AND send_error_ns = 15625000 AND receive_error_ns = 7812500"
+			     " AND synchronized = 1"),
+			 1);
 	assert_int_equal(
 		ask(place.archive,
 		    "SELECT count(*) FROM minutes WHERE minute_ns = 1795168860000000000"
@@ -68,6 +68,49 @@ static void test_by_hand(void **state)
 	close_place(&place);
 }
 
+/* What our own socket dropped is no loss, and no part of a run of losses: it had come through the network. */
+static void test_dropped(void **state)
+{
+	(void)state;
+	const struct packet packets[] = {
+		{.seq = 0, .send_ns = BASE_NS, .lost = true},
+		{.seq = 1, .send_ns = BASE_NS + 1, .lost = true, .dropped = true},
+		{.seq = 2, .send_ns = BASE_NS + 2, .lost = true},
+		{.seq = 3, .send_ns = BASE_NS + 3, .lost = true},
+		{.seq = 4, .send_ns = BASE_NS + 4, .delay_ns = 50},
+		/* Of no account: a further record of its packet. */
+		{.seq = 4, .send_ns = BASE_NS + 4, .lost = true, .dropped = true, .duplicate = true},
+		/* A minute of its own. */
+		{.seq = 5, .send_ns = BASE_NS + MINUTE, .lost = true, .dropped = true},
+		/* Never sent. */
+		{.seq = 6, .send_ns = BASE_NS + MINUTE, .lost = true, .dropped = true},
+	};
+	const struct owamp_skip_range skip = {6, 6};
+	struct summary *summary = new_summary(BASE_NS);
+	struct place place;
+
+	open_place(&place, BASE_NS);
+	assert_int_equal(summary_skips(summary, &skip, 1), 0);
+	for (size_t i = 0; i < sizeof packets / sizeof packets[0]; i++)
+		put(summary, &packets[i]);
+	close_and_store(summary, &place);
+	assert_int_equal(ask(place.archive,
+			     "SELECT count(*) FROM minutes WHERE minute_ns = 1795168800000000000"
+			     " AND sent = 5 AND received = 1 AND lost = 3 AND dropped = 1"
+			     " AND duplicates = 0"),
+			 1);
+	assert_int_equal(ask(place.archive,
+			     "SELECT count(*) FROM minutes WHERE minute_ns = 1795168860000000000"
+			     " AND sent = 1 AND received = 0 AND lost = 0 AND dropped = 1"
+			     " AND delay_min_ns IS NULL"),
+			 1);
+	assert_int_equal(ask(place.archive, "SELECT count(*) FROM minutes"), 2);
+	assert_int_equal(
+		ask(place.archive, "SELECT group_concat(first_seq || last_seq) = '00,23' FROM losses"), 1);
+	summary_free(summary);
+	close_place(&place);
+}
+
 static const struct story_kind kinds[] = {
 	{.packets = 400, .begin_ns = BASE_NS, .interval_ns = 20 * MS},
 	{.packets = 3000,
@@ -80,6 +123,7 @@ static const struct story_kind kinds[] = {
 	 .begin_ns = BASE_NS - 5 * SECOND,
 	 .interval_ns = 100 * MS,
 	 .lost = 30,
+	 .dropped = 40,
 	 .duplicates = 10,
 	 .swapped = 30,
 	 .losses_anywhere = true},
@@ -87,6 +131,7 @@ static const struct story_kind kinds[] = {
 	 .begin_ns = BASE_NS - 5 * SECOND,
 	 .interval_ns = 300 * MS,
 	 .lost = 10,
+	 .dropped = 20,
 	 .duplicates = 5,
 	 .swapped = 20,
 	 .skips = true},
@@ -103,6 +148,7 @@ static const struct story_kind kinds[] = {
 	 .begin_ns = BASE_NS,
 	 .interval_ns = 5 * MINUTE,
 	 .lost = 20,
+	 .dropped = 30,
 	 .duplicates = 20,
 	 .swapped = 40,
 	 .losses_anywhere = true},
@@ -370,6 +416,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_by_hand),
+		cmocka_unit_test(test_dropped),
 		cmocka_unit_test(test_as_counted_plainly),
 		cmocka_unit_test(test_closes_at_timeout_and_two_seconds),
 		cmocka_unit_test(test_longest_timeout),

@@ -6,6 +6,7 @@ static const struct story_kind kinds[] = {
 	 .begin_ns = BASE_NS - 5 * SECOND,
 	 .interval_ns = 500 * MS,
 	 .lost = 20,
+	 .dropped = 30,
 	 .duplicates = 10,
 	 .swapped = 30,
 	 .losses_anywhere = true,
@@ -24,7 +25,12 @@ static const struct story_kind kinds[] = {
 	 .duplicates = 5,
 	 .swapped = 10,
 	 .skips = true},
-	{.packets = 6000, .begin_ns = BASE_NS, .interval_ns = 2 * SECOND, .lost = 5, .duplicates = 5},
+	{.packets = 6000,
+	 .begin_ns = BASE_NS,
+	 .interval_ns = 2 * SECOND,
+	 .lost = 5,
+	 .dropped = 50,
+	 .duplicates = 5},
 	{.packets = 0, .begin_ns = BASE_NS, .interval_ns = SECOND},
 };
 #define KINDS (sizeof kinds / sizeof kinds[0])

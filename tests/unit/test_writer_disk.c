@@ -92,7 +92,9 @@ static void a_full_disk_loses_nothing_for_a_while(void **state)
 	assert_int_equal(expect_records(fixture->path, 2, 0, 100), 0);
 	expect_answer(fixture->path, OUTCOMES, "finished 30000 0, finished 100 0");
 	await_answer(fixture, DUE, "0");
-	expect_answer(fixture->path, "SELECT sum(sent) || ' ' || sum(lost) FROM minutes", "30100 3010");
+	expect_answer(fixture->path,
+		      "SELECT sum(sent) || ' ' || sum(lost) || ' ' || sum(dropped) FROM minutes",
+		      "30100 1505 1505");
 	assert_int_equal(fixture->line_count, 2);
 }
 
@@ -131,7 +133,9 @@ static void a_full_disk_for_long_breaks_the_session(void **state)
 			 ?: "");
 	expect_answer(fixture->path, "SELECT reason FROM sessions", expected);
 	await_answer(fixture, DUE, "0");
-	expect_answer(fixture->path, "SELECT sum(sent) || ' ' || sum(lost) FROM minutes", "3500 350");
+	expect_answer(fixture->path,
+		      "SELECT sum(sent) || ' ' || sum(lost) || ' ' || sum(dropped) FROM minutes",
+		      "3500 175 175");
 	assert_int_equal(fixture->line_count, 3);
 }
 
@@ -331,7 +335,9 @@ static void a_commit_that_failed_may_have_worked(void **state)
 	assert_int_equal(expect_records(fixture->path, 1, 0, 1500), 0);
 	expect_answer(fixture->path, OUTCOMES, "finished 1500 0");
 	await_answer(fixture, DUE, "0");
-	expect_answer(fixture->path, "SELECT sum(sent) || ' ' || sum(lost) FROM minutes", "1500 150");
+	expect_answer(fixture->path,
+		      "SELECT sum(sent) || ' ' || sum(lost) || ' ' || sum(dropped) FROM minutes",
+		      "1500 75 75");
 	expect_answer(fixture->path, "SELECT sum(packets) FROM histograms", "1350");
 	assert_int_equal(fixture->line_count, 2);
 }
