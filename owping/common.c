@@ -124,6 +124,18 @@ void owping_client_config(struct owamp_client_config *config, const struct owpin
 	memcpy(config->preference, options->preference, sizeof(config->preference));
 }
 
+void owping_engine_config(struct owamp_engine_config *config, const struct owping_options *options)
+{
+	*config = (struct owamp_engine_config)OWAMP_ENGINE_CONFIG_INIT;
+	config->realtime_priority = options->realtime_priority;
+	config->lock_memory = options->realtime_priority > 0;
+	config->keeps_privileges = true;
+	config->spin_ns = options->spin_ns;
+	config->pacer_cpu = options->pacer_cpu;
+	config->collector_cpu = options->collector_cpu;
+	config->hardware_interfaces = options->hardware_interfaces;
+}
+
 void owping_test_config(struct owamp_test_config *test, const struct owping_options *options,
 			enum owamp_direction direction)
 {

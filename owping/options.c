@@ -4,12 +4,16 @@
 #include <string.h>
 #include <sys/socket.h>
 
+#include <owamp/engine.h>
 #include <owamp/error.h>
 
 #include "owping/options.h"
 #include "owping/options_check.h"
 #include "owping/options_table.h"
 #include "owping/values.h"
+
+#define CPU_MAX  1023 /* as many as a cpu_set_t has */
+#define REALTIME 10   /* before all ordinary work, behind the kernel's own threads */
 
 /* OWPING_SECONDS_MAX, in words. */
 #define SECONDS_MAX "500000000, with at most nine decimals, such as 0.5"
@@ -186,6 +190,70 @@ static int apply_test(struct parse *parse, int option)
 	return apply_direction(parse, option);
 }
 
+static int parse_integer(struct parse *parse, uint32_t high, int *value, const char *what)
+{
+	uint32_t number;
+	int result = owping_parse_number(parse->text, 0, high, &number);
+
+	if (result == 0)
+		*value = (int)number;
+	return expected(parse, result, what);
+}
+
+static int parse_spin(struct parse *parse)
+{
+	int64_t *spin_ns = &parse->options->spin_ns;
+	int result = 0;
+
+	if (strcmp(parse->text, "auto") == 0)
+		*spin_ns = OWAMP_SPIN_AUTO;
+	else
+		result = owping_parse_seconds(parse->text, spin_ns);
+	if (result == 0 && *spin_ns > OWAMP_SPIN_MAX)
+		result = OWAMP_EINVAL;
+	return expected(parse, result, "seconds from 0 to 0.001, with at most nine decimals, or auto");
+}
+
+static int parse_cpu(struct parse *parse, int *cpu)
+{
+	if (strcmp(parse->text, "any") != 0)
+		return parse_integer(parse, CPU_MAX, cpu, "the number of a CPU, from 0 to 1023, or any");
+	*cpu = -1;
+	return 0;
+}
+
+static int parse_interfaces(struct parse *parse)
+{
+	const char ***interfaces = &parse->options->hardware_interfaces;
+
+	if (*interfaces != NULL)
+		return fail(parse, "%s %s: given twice: expected one list, such as eth0,eth1", parse->label,
+			    parse->text);
+	return expected(parse, owping_parse_interfaces(parse->text, interfaces),
+			"names of interfaces, each once, comma separated, such as eth0,eth1");
+}
+
+static int apply_meter(struct parse *parse, int option)
+{
+	struct owping_options *options = parse->options;
+
+	switch (option) {
+	case OWPING_OPTION_REALTIME:
+		options->realtime_given = true;
+		return parse_integer(parse, OWAMP_PRIORITY_MAX, &options->realtime_priority,
+				     "a priority from 1 to 99, or 0 for ordinary scheduling");
+	case OWPING_OPTION_SPIN:
+		return parse_spin(parse);
+	case OWPING_OPTION_PACER_CPU:
+		return parse_cpu(parse, &options->pacer_cpu);
+	case OWPING_OPTION_COLLECTOR_CPU:
+		return parse_cpu(parse, &options->collector_cpu);
+	case OWPING_OPTION_HARDWARE_TIMESTAMPS:
+		return parse_interfaces(parse);
+	}
+	return 1;
+}
+
 static int set_format(struct parse *parse, enum owping_format format)
 {
 	parse->formats |= 1U << format;
@@ -265,6 +333,8 @@ static int apply(struct parse *parse, int option)
 	if (result == 1)
 		result = apply_test(parse, option);
 	if (result == 1)
+		result = apply_meter(parse, option);
+	if (result == 1)
 		result = apply_output(parse, option);
 	return result;
 }
@@ -322,6 +392,11 @@ static void set_defaults(struct owping_options *options, enum owping_program pro
 		.port_high = 9960,
 		.start_delay_ns = 1000000000,
 		.end_delay_ns = 500000000,
+		/* What fetches or connects only is no meter. */
+		.realtime_priority = program == OWPING_PING ? REALTIME : 0,
+		.spin_ns = OWAMP_SPIN_AUTO,
+		.pacer_cpu = -1,
+		.collector_cpu = -1,
 		.end_seq = UINT32_MAX,
 		.unit = 'm',
 		.bucket_ns = 100000,
@@ -371,8 +446,10 @@ void owping_options_free(struct owping_options *options)
 {
 	free(options->slots);
 	free(options->fetches);
+	free(options->hardware_interfaces);
 	options->slots = NULL;
 	options->fetches = NULL;
+	options->hardware_interfaces = NULL;
 }
 
 int64_t owping_options_duration_ns(const struct owping_options *options)

@@ -72,6 +72,14 @@ struct owping_options {
 	int64_t start_delay_ns;
 	int64_t end_delay_ns;
 
+	/* What is asked of this machine. */
+	int realtime_priority; /* 0: ordinary scheduling */
+	bool realtime_given;   /* asked for by name, so that a refusal is worth a warning */
+	int64_t spin_ns;       /* or OWAMP_SPIN_AUTO */
+	int pacer_cpu;         /* -1: any */
+	int collector_cpu;
+	const char **hardware_interfaces; /* ended by NULL; NULL: none */
+
 	/* What to fetch. */
 	struct owping_fetch *fetches;
 	unsigned fetch_count;

@@ -7,6 +7,9 @@
 #define MOST (OWPING_PING | OWPING_FETCH)
 #define ALL  (OWPING_PING | OWPING_FETCH | OWPING_UP)
 
+/* Of the left part of the usage text. */
+#define WIDTH 28
+
 struct entry {
 	int option;
 	const char *name;
@@ -29,6 +32,13 @@ static const struct entry entries[] = {
 	{'P', "ports", PING, "LOW-HIGH", "local test ports, 0: any (8760-9960)"},
 	{'z', "start-delay", PING, "S", "from the request to the start of the schedule (1)"},
 	{'E', "end-delay", PING, "S", "after the timeout, before the session is stopped (0.5)"},
+	{OWPING_OPTION_REALTIME, "realtime-priority", PING, "N",
+	 "of sending, where permitted; 0: ordinary (10)"},
+	{OWPING_OPTION_SPIN, "spin", PING, "S", "no sleep so long before each packet (auto)"},
+	{OWPING_OPTION_PACER_CPU, "pacer-cpu", PING, "N", "the only CPU to send on (any)"},
+	{OWPING_OPTION_COLLECTOR_CPU, "collector-cpu", PING, "N", "the only CPU to receive on (any)"},
+	{OWPING_OPTION_HARDWARE_TIMESTAMPS, "hardware-timestamps", PING, "LIST",
+	 "interfaces that stamp what arrives"},
 	{OWPING_OPTION_BEGIN, "begin", OWPING_FETCH, "SEQ", "first sequence number (0)"},
 	{OWPING_OPTION_END, "end", OWPING_FETCH, "SEQ", "last sequence number (the session's last)"},
 	{'A', "modes", ALL, "LETTERS", "allowed: A, E, O, preferred first (EA with a key, else O)"},
@@ -134,6 +144,9 @@ void owping_usage(FILE *out, enum owping_program program)
 
 		if ((entry->programs & program) == 0)
 			continue;
-		fprintf(out, "  %-28s %s\n", option_text(entry, left), entry->text);
+		if (strlen(option_text(entry, left)) > WIDTH)
+			fprintf(out, "  %s\n  %-*s %s\n", left, WIDTH, "", entry->text);
+		else
+			fprintf(out, "  %-*s %s\n", WIDTH, left, entry->text);
 	}
 }

@@ -114,6 +114,11 @@ int owping_exit_status(int run_error, bool interrupted, const enum owping_outcom
 	return partial || run_error != 0 ? OWPING_EXIT_PARTIAL : OWPING_EXIT_OK;
 }
 
+static const struct owamp_engine_granted *granted(const struct output *output)
+{
+	return output->run->engine != NULL ? &output->run->granted : NULL;
+}
+
 static void analyse(struct output *output)
 {
 	const struct owping_options *options = output->options;
@@ -126,6 +131,7 @@ static void analyse(struct output *output)
 
 		output->outcomes[i] = OWPING_FAILED;
 		if (error == 0) {
+			owping_report_wishes(output->reports[i], options, granted(output));
 			output->outcomes[i] = output->reports[i]->outcome;
 			continue;
 		}
@@ -214,7 +220,7 @@ static void print_report(FILE *out, const struct output *output, const struct ow
 	else if (options->format == OWPING_MACHINE)
 		owping_report_machine(out, report, options);
 	else if (!options->quiet)
-		owping_report_text(out, report, options, owping_colors(out));
+		owping_report_text(out, report, options, granted(output), owping_colors(out));
 }
 
 /* -p: a file named after the first and the last send time, as others do it. */
@@ -272,6 +278,7 @@ static void print_json(struct output *output)
 		.error = run->error,
 		.reason = run->reason,
 		.archive = &run->archive,
+		.granted = granted(output),
 	};
 
 	if (json.error == 0 && output->error != 0) {

@@ -186,7 +186,7 @@ static enum owping_outcome judge(const struct owping_report *report)
 	if (report->summary.sent <= report->missing)
 		return OWPING_FAILED;
 	if (result->error != 0 || report->missing > 0 || report->unknown > 0 || report->ended_early ||
-	    report->summary.skipped > 0)
+	    report->summary.skipped > 0 || report->summary.dropped > 0)
 		return OWPING_PARTIAL;
 	if (result->has_receive_health &&
 	    (result->receive_health.socket_drops > 0 || result->receive_health.failed))

@@ -11,6 +11,8 @@
 #include <owamp/client.h>
 #include <owamp/stats.h>
 
+#include "owping/options.h"
+
 #define OWPING_WARNINGS_MAX 24
 #define OWPING_WARNING_SIZE 240
 
@@ -56,6 +58,11 @@ void owping_report_free(struct owping_report *report);
 
 /* Adds the warnings; part of owping_report_new(). */
 void owping_report_warn(struct owping_report *report);
+
+/* Adds a warning for each thing that was asked of this host by name and did not come. granted NULL: not
+ * known. */
+void owping_report_wishes(struct owping_report *report, const struct owping_options *options,
+			  const struct owamp_engine_granted *granted);
 
 /* Whether a packet is among those that the report is about. */
 bool owping_report_covers(const struct owping_report *report, uint32_t seq);

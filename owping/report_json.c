@@ -54,6 +54,23 @@ static json_t *clock_object(const struct owamp_clock_snapshot *clock)
 			 clock->source != NULL ? clock->source : "none");
 }
 
+static json_t *reason_or_null(int error)
+{
+	return error != 0 ? text(strerror(error)) : json_null();
+}
+
+/* How this host runs what measures; null for what does not. */
+static json_t *meter_object(const struct owamp_engine_granted *granted, const struct owping_options *options)
+{
+	if (granted == NULL || options->program != OWPING_PING)
+		return json_null();
+	return json_pack("{s:i, s:b, s:o, s:b, s:o, s:o}", "realtime_priority", options->realtime_priority,
+			 "realtime", granted->realtime, "realtime_error",
+			 reason_or_null(granted->realtime_errno), "memory_locked", granted->memory_locked,
+			 "memory_error", reason_or_null(granted->memory_errno), "spin_ns",
+			 json_integer(granted->spin_ns));
+}
+
 static json_t *schedule(const struct owamp_request *request)
 {
 	json_t *list = json_array();
@@ -93,6 +110,7 @@ static json_t *summary_object(const struct owping_report *report)
 	json_object_set_new(object, "sent", number(s->sent));
 	json_object_set_new(object, "received", number(s->received));
 	json_object_set_new(object, "lost", number(s->lost));
+	json_object_set_new(object, "dropped", number(s->dropped));
 	json_object_set_new(object, "skipped", number(s->skipped));
 	json_object_set_new(object, "duplicates", number(s->duplicates));
 	json_object_set_new(object, "unknown", number(report->unknown));
@@ -179,25 +197,42 @@ static json_t *clock_error(const struct owping_report *report)
 
 static json_t *send_health(const struct owamp_send_health *health)
 {
-	return json_pack("{s:o, s:o, s:o, s:o, s:o, s:o}", "sent", number(health->sent), "send_errors",
-			 number(health->send_errors), "last_error",
-			 health->send_errors > 0 ? text(strerror(health->last_errno)) : json_null(),
-			 "lateness_max_ns", json_integer(health->lateness_max_ns), "lateness_mean_ns",
-			 json_integer(llround(health->lateness_mean_ns)), "stamp_gap_max_ns",
-			 json_integer(health->stamp_gap_max_ns));
+	bool any = health->sent > 0;
+	bool known = health->kernel_stamps > 0;
+	json_t *object = json_object();
+
+	json_object_set_new(object, "sent", number(health->sent));
+	json_object_set_new(object, "send_errors", number(health->send_errors));
+	json_object_set_new(object, "last_error",
+			    health->send_errors > 0 ? text(strerror(health->last_errno)) : json_null());
+	json_object_set_new(object, "lateness_p50_ns", number_if(any, health->lateness_p50_ns));
+	json_object_set_new(object, "lateness_p99_ns", number_if(any, health->lateness_p99_ns));
+	json_object_set_new(object, "lateness_p999_ns", number_if(any, health->lateness_p999_ns));
+	json_object_set_new(object, "lateness_max_ns", json_integer(health->lateness_max_ns));
+	json_object_set_new(object, "lateness_mean_ns", json_integer(llround(health->lateness_mean_ns)));
+	json_object_set_new(object, "stamp_gap_max_ns", json_integer(health->stamp_gap_max_ns));
+	json_object_set_new(object, "kernel_stamps", number(health->kernel_stamps));
+	json_object_set_new(object, "kernel_gap_p50_ns", number_if(known, health->kernel_gap_p50_ns));
+	json_object_set_new(object, "kernel_gap_p99_ns", number_if(known, health->kernel_gap_p99_ns));
+	json_object_set_new(object, "kernel_gap_max_ns", number_if(known, health->kernel_gap_max_ns));
+	return object;
 }
 
-static json_t *receive_health(const struct owamp_receive_health *health)
+static json_t *receive_health(const struct owamp_result *result)
 {
+	const struct owamp_receive_health *health = &result->receive_health;
 	json_t *discarded = json_object();
 
 	for (int i = OWAMP_RECEIVE_OK + 1; i < OWAMP_RECEIVE_RESULTS; i++)
 		json_object_set_new(discarded, owamp_receive_result_name((enum owamp_receive_result)i),
 				    number(health->counters.results[i]));
 	return json_pack(
-		"{s:o, s:o, s:o, s:o, s:o, s:o, s:b}", "socket_drops", number(health->socket_drops),
-		"strangers", number(health->strangers), "unstamped", number(health->unstamped),
-		"window_octets", number(health->window_octets), "discarded", discarded, "time_offset_ns",
+		"{s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:b}", "socket_drops",
+		number(health->socket_drops), "strangers", number(health->strangers), "unstamped",
+		number(health->unstamped), "hardware_stamped", number(health->hardware_stamped),
+		"window_octets", number(health->window_octets), "receive_buffer_octets",
+		number(result->receive_buffer_octets), "receive_buffer_wanted",
+		number(result->receive_buffer_wanted), "discarded", discarded, "time_offset_ns",
 		number_if(health->counters.results[OWAMP_RECEIVE_TIME] > 0, health->counters.time_offset_ns),
 		"failed", health->failed);
 }
@@ -206,7 +241,7 @@ static json_t *health_object(const struct owamp_result *result)
 {
 	return json_pack("{s:o, s:o}", "send",
 			 result->has_send_health ? send_health(&result->send_health) : json_null(), "receive",
-			 result->has_receive_health ? receive_health(&result->receive_health) : json_null());
+			 result->has_receive_health ? receive_health(result) : json_null());
 }
 
 static json_t *warnings(const struct owping_report *report)
@@ -273,16 +308,17 @@ static json_t *record_object(const struct owping_report *report, const struct ow
 	bool received = !owamp_record_lost(record);
 	int64_t delay_ns = received ? owamp_ntp_diff_ns(record->receive_time, record->send_time) : 0;
 
-	return json_pack(
-		"{s:o, s:o, s:o, s:o, s:o, s:o, s:b, s:b, s:o}", "seq", number(record->seq), "send_time_ns",
-		json_integer(owamp_ntp_to_unix_ns(record->send_time, report->near_ns)), "receive_time_ns",
-		number_if(received, owamp_ntp_to_unix_ns(record->receive_time, report->near_ns)), "delay_ns",
-		number_if(received, delay_ns), "send_error_ns",
-		json_integer(owamp_error_estimate_ns(record->send_error)), "receive_error_ns",
-		json_integer(owamp_error_estimate_ns(record->receive_error)), "send_synchronized",
-		owamp_error_estimate_synchronized(record->send_error), "receive_synchronized",
-		owamp_error_estimate_synchronized(record->receive_error), "ttl",
-		number_if(received, record->ttl));
+	return json_pack("{s:o, s:o, s:o, s:o, s:o, s:o, s:b, s:b, s:o, s:b}", "seq", number(record->seq),
+			 "send_time_ns",
+			 json_integer(owamp_ntp_to_unix_ns(record->send_time, report->near_ns)),
+			 "receive_time_ns",
+			 number_if(received, owamp_ntp_to_unix_ns(record->receive_time, report->near_ns)),
+			 "delay_ns", number_if(received, delay_ns), "send_error_ns",
+			 json_integer(owamp_error_estimate_ns(record->send_error)), "receive_error_ns",
+			 json_integer(owamp_error_estimate_ns(record->receive_error)), "send_synchronized",
+			 owamp_error_estimate_synchronized(record->send_error), "receive_synchronized",
+			 owamp_error_estimate_synchronized(record->receive_error), "ttl",
+			 number_if(received, record->ttl), "dropped", record->dropped);
 }
 
 /* One after the other: a long session has more of them than a tree should hold. */
@@ -375,6 +411,7 @@ static json_t *run_object(const struct owping_json_run *run, const struct owping
 	json_object_set_new(object, "exit_status", json_integer(run->exit_status));
 	json_object_set_new(object, "error", error_object(run->error, run->reason));
 	json_object_set_new(object, "clock", clock_object(&run->clock));
+	json_object_set_new(object, "meter", meter_object(run->granted, options));
 	json_object_set_new(object, "archive", archive_object(run->archive));
 	return object;
 }

@@ -40,6 +40,31 @@ static void print_slots(FILE *out, const struct owamp_request *request)
 	}
 }
 
+/* Ranges as of the skipped ones; a raw line has no place for it. */
+static void print_dropped(FILE *out, const struct owping_report *report)
+{
+	const struct owamp_result *result = report->result;
+	struct owamp_skip_range range = {0};
+	bool any = false;
+
+	for (uint32_t i = 0; i < result->record_count; i++) {
+		const struct owamp_record *record = &result->records[i];
+
+		if (!record->dropped || !owping_report_covers(report, record->seq))
+			continue;
+		if (any && record->seq == range.last + 1) {
+			range.last++;
+			continue;
+		}
+		if (any)
+			fprintf(out, "# dropped %" PRIu32 " %" PRIu32 "\n", range.first, range.last);
+		range = (struct owamp_skip_range){record->seq, record->seq};
+		any = true;
+	}
+	if (any)
+		fprintf(out, "# dropped %" PRIu32 " %" PRIu32 "\n", range.first, range.last);
+}
+
 void owping_report_save(FILE *out, const struct owping_report *report)
 {
 	const struct owamp_result *result = report->result;
@@ -65,6 +90,7 @@ void owping_report_save(FILE *out, const struct owping_report *report)
 	for (uint32_t i = 0; i < result->skip_count; i++)
 		fprintf(out, "# skipped %" PRIu32 " %" PRIu32 "\n", result->skips[i].first,
 			result->skips[i].last);
+	print_dropped(out, report);
 	fprintf(out, "# complete %s\n", report->outcome == OWPING_COMPLETE ? "yes" : "no");
 	if (result->error != 0)
 		fprintf(out, "# error %s\n", owping_reason(result));
@@ -175,7 +201,8 @@ void owping_report_machine(FILE *out, const struct owping_report *report,
 	print_session(out, report);
 	fprintf(out, "SENT %" PRIu32 "\nDUPS %" PRIu32 "\nLOST %" PRIu32 "\n", summary->sent,
 		summary->duplicates, summary->lost);
-	fprintf(out, "SKIPPED %" PRIu32 "\nUNKNOWN %" PRIu32 "\n", summary->skipped, report->unknown);
+	fprintf(out, "SKIPPED %" PRIu32 "\nUNKNOWN %" PRIu32 "\nDROPPED %" PRIu32 "\n", summary->skipped,
+		report->unknown, summary->dropped);
 	fprintf(out, "SYNC %d\n", report->synchronized);
 	print_seconds(out, "MAXERR", report->error_ns);
 	if (summary->received > 0)

@@ -1,6 +1,7 @@
 #include <inttypes.h>
 #include <math.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "owping/format.h"
 #include "owping/report_text.h"
@@ -13,6 +14,7 @@ struct text {
 	FILE *out;
 	const struct owping_report *report;
 	const struct owping_options *options;
+	const struct owamp_engine_granted *granted;
 	bool colors;
 };
 
@@ -31,7 +33,8 @@ static void print_record(const struct text *text, const struct owamp_record *rec
 	owping_format_time(sent, owamp_ntp_to_unix_ns(record->send_time, report->near_ns),
 			   text->options->unix_time, 6);
 	if (owamp_record_lost(record)) {
-		fprintf(text->out, "seq_no=%" PRIu32 "\t*LOST*\tsent=%s\n", record->seq, sent);
+		fprintf(text->out, "seq_no=%" PRIu32 "\t*%s*\tsent=%s\n", record->seq,
+			record->dropped ? "DROPPED" : "LOST", sent);
 		return;
 	}
 	error_ns = error_ns < INT64_MAX - receive_ns ? error_ns + receive_ns : INT64_MAX;
@@ -200,6 +203,74 @@ static void print_clock(const struct text *text)
 		fputs(": neither clock is synchronized\n", text->out);
 }
 
+/* Values that belong together, in the unit that suits the largest: "3.1/48/90 us". */
+static void print_times(FILE *out, int64_t p50_ns, int64_t p99_ns, int64_t max_ns)
+{
+	char unit = max_ns < 10000000 ? 'u' : 'm';
+	char p50[OWPING_TEXT_SIZE];
+	char p99[OWPING_TEXT_SIZE];
+	char max[OWPING_TEXT_SIZE];
+
+	fprintf(out, "%s/%s/%s %s", owping_format_delay(p50, p50_ns, unit),
+		owping_format_delay(p99, p99_ns, unit), owping_format_delay(max, max_ns, unit),
+		owping_unit_name(unit));
+}
+
+static void print_sending(FILE *out, const struct owamp_send_health *health)
+{
+	if (health->sent == 0)
+		return;
+	fputs("meter: packets left ", out);
+	print_times(out, health->lateness_p50_ns, health->lateness_p99_ns, health->lateness_max_ns);
+	fputs(" late (p50/p99/max)", out);
+	if (health->kernel_stamps > 0) {
+		fputs(", ", out);
+		print_times(out, health->kernel_gap_p50_ns, health->kernel_gap_p99_ns,
+			    health->kernel_gap_max_ns);
+		fprintf(out, " between stamp and kernel (p50/p99/max of %" PRIu64 ")", health->kernel_stamps);
+	}
+	fputc('\n', out);
+}
+
+static void print_granted(FILE *out, const struct owamp_engine_granted *granted, int priority)
+{
+	char spin[OWPING_TEXT_SIZE];
+
+	if (granted->realtime)
+		fprintf(out, "meter: real-time priority %d, ", priority);
+	else if (granted->realtime_errno != 0)
+		fprintf(out, "meter: ordinary scheduling (real-time: %s), ",
+			strerror(granted->realtime_errno));
+	else
+		fputs("meter: ordinary scheduling, ", out);
+	if (granted->spin_ns > 0)
+		fprintf(out, "spinning %s, ", owping_format_delay_auto(spin, granted->spin_ns));
+	else
+		fputs("no spinning, ", out);
+	fputs(granted->memory_locked ? "memory locked" : "memory not locked", out);
+	if (granted->memory_errno != 0)
+		fprintf(out, " (%s)", strerror(granted->memory_errno));
+	fputc('\n', out);
+}
+
+/* How well this host did its part, for those who want to know. */
+static void print_meter(const struct text *text)
+{
+	const struct owamp_result *result = text->report->result;
+	const struct owamp_receive_health *health = &result->receive_health;
+
+	if (result->has_send_health) {
+		print_sending(text->out, &result->send_health);
+		if (text->granted != NULL)
+			print_granted(text->out, text->granted, text->options->realtime_priority);
+	}
+	if (result->has_receive_health &&
+	    (health->hardware_stamped > 0 || text->options->hardware_interfaces != NULL))
+		fprintf(text->out,
+			"meter: %" PRIu64 " of %" PRIu64 " packets stamped by an interface's clock\n",
+			health->hardware_stamped, health->counters.results[OWAMP_RECEIVE_OK]);
+}
+
 static void print_notes(const struct text *text)
 {
 	const struct owping_report *report = text->report;
@@ -212,6 +283,8 @@ static void print_notes(const struct text *text)
 		fputs("mode: unauthenticated\n", text->out);
 	else if (report->result->mode != 0)
 		fprintf(text->out, "mode: %s\n", owamp_mode_name(report->result->mode));
+	if (text->options->verbose)
+		print_meter(text);
 	for (unsigned i = 0; i < report->warning_count; i++)
 		fprintf(text->out, "%swarning: %s%s\n", start, report->warnings[i], end);
 	if (report->result->error != 0)
@@ -220,9 +293,9 @@ static void print_notes(const struct text *text)
 }
 
 void owping_report_text(FILE *out, const struct owping_report *report, const struct owping_options *options,
-			bool colors)
+			const struct owamp_engine_granted *granted, bool colors)
 {
-	struct text text = {out, report, options, colors};
+	struct text text = {out, report, options, granted, colors};
 
 	if (options->verbose)
 		print_records(&text);

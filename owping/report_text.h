@@ -8,8 +8,8 @@
 #include "owping/options.h"
 #include "owping/report.h"
 
-/* The block of one session. Of options only those of the output matter. */
+/* The block of one session. Of options those of the output and of the meter matter. granted may be NULL. */
 void owping_report_text(FILE *out, const struct owping_report *report, const struct owping_options *options,
-			bool colors);
+			const struct owamp_engine_granted *granted, bool colors);
 
 #endif

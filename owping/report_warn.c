@@ -8,8 +8,13 @@
 #include "owping/format.h"
 #include "owping/report.h"
 
-/* Above these the meter is worth a word. */
+/*
+ * Above these the meter is worth a word. A packet that left late has a right
+ * stamp all the same: many of them are another stream than the one asked for,
+ * a single one is only if it was very late.
+ */
 #define LATENESS_NS  10000000
+#define STALL_NS     100000000
 #define STAMP_GAP_NS 1000000
 
 /* No network holds packets back for so long; clocks that nobody sets differ by more. */
@@ -133,17 +138,46 @@ static void warn_discarded(struct owping_report *report)
 	}
 }
 
+/* Of some drops it is known which packets they were; the others may be among the lost ones, or not of the
+ * session. */
+static void warn_drops(struct owping_report *report)
+{
+	uint64_t drops = report->result->receive_health.socket_drops;
+	uint32_t known = report->summary.dropped;
+
+	if (known > 0)
+		warn(report, "%" PRIu32 " %s dropped at this host's own socket: not counted as lost", known,
+		     plural(known));
+	if (drops <= known)
+		return;
+	drops -= known;
+	warn(report,
+	     "%" PRIu64 " %s%s dropped at this host's own socket: loss may be ours, not the network's", drops,
+	     known > 0 ? "more " : "", plural(drops));
+}
+
+/* The kernel doubles what it is told, and compares that with its limit before. */
+static void warn_buffer(struct owping_report *report)
+{
+	uint32_t wanted = report->result->receive_buffer_wanted;
+	uint32_t octets = report->result->receive_buffer_octets;
+
+	if (octets < wanted)
+		warn(report,
+		     "the receive buffer has %" PRIu32 " octets where this rate wants %" PRIu32
+		     ": packets may be dropped at this host's own socket unless net.core.rmem_max is "
+		     "%" PRIu32,
+		     octets, wanted, wanted / 2 + wanted % 2);
+}
+
 static void warn_receiver(struct owping_report *report)
 {
 	const struct owamp_receive_health *health = &report->result->receive_health;
 
 	if (health->failed)
 		warn(report, "this host ran out of memory while receiving: records are missing");
-	if (health->socket_drops > 0)
-		warn(report,
-		     "%" PRIu64 " %s dropped at this host's own socket: loss may be ours, not the "
-		     "network's",
-		     health->socket_drops, plural(health->socket_drops));
+	warn_drops(report);
+	warn_buffer(report);
 	warn_discarded(report);
 	if (health->strangers > 0)
 		warn(report, "%" PRIu64 " %s discarded: not from the sender's address and port",
@@ -153,22 +187,48 @@ static void warn_receiver(struct owping_report *report)
 		     health->unstamped, plural(health->unstamped));
 }
 
-static void warn_sender(struct owping_report *report)
+static void warn_lateness(struct owping_report *report)
+{
+	const struct owamp_send_health *health = &report->result->send_health;
+	char most[OWPING_TEXT_SIZE];
+	char some[OWPING_TEXT_SIZE];
+
+	owping_format_bound_auto(most, health->lateness_max_ns);
+	if (health->lateness_p99_ns >= LATENESS_NS)
+		warn(report,
+		     "this host is busy: packets left up to %s after their scheduled time, one in a hundred "
+		     "%s or more",
+		     most, owping_format_bound_auto(some, health->lateness_p99_ns));
+	else if (health->lateness_max_ns >= STALL_NS)
+		warn(report, "this host is busy: a packet left %s after its scheduled time", most);
+}
+
+static void warn_gap(struct owping_report *report)
 {
 	const struct owamp_send_health *health = &report->result->send_health;
 	char time[OWPING_TEXT_SIZE];
 
-	if (health->send_errors > 0)
-		warn(report, "%" PRIu64 " %s not accepted by this host's network: %s", health->send_errors,
-		     plural(health->send_errors), strerror(health->last_errno));
-	if (health->lateness_max_ns >= LATENESS_NS)
-		warn(report, "this host is busy: packets left up to %s after their scheduled time",
-		     owping_format_bound_auto(time, health->lateness_max_ns));
 	if (health->stamp_gap_max_ns >= STAMP_GAP_NS)
 		warn(report,
 		     "this host is busy: a packet left up to %s after its time stamp, which is part "
 		     "of its delay",
 		     owping_format_bound_auto(time, health->stamp_gap_max_ns));
+	else if (health->kernel_gap_max_ns >= STAMP_GAP_NS)
+		warn(report,
+		     "this host's own queue held a packet for up to %s, which is part of its delay (of "
+		     "%" PRIu64 " that were looked at)",
+		     owping_format_bound_auto(time, health->kernel_gap_max_ns), health->kernel_stamps);
+}
+
+static void warn_sender(struct owping_report *report)
+{
+	const struct owamp_send_health *health = &report->result->send_health;
+
+	if (health->send_errors > 0)
+		warn(report, "%" PRIu64 " %s not accepted by this host's network: %s", health->send_errors,
+		     plural(health->send_errors), strerror(health->last_errno));
+	warn_lateness(report);
+	warn_gap(report);
 }
 
 void owping_report_warn(struct owping_report *report)
@@ -179,4 +239,24 @@ void owping_report_warn(struct owping_report *report)
 		warn_receiver(report);
 	if (report->result->has_send_health)
 		warn_sender(report);
+}
+
+void owping_report_wishes(struct owping_report *report, const struct owping_options *options,
+			  const struct owamp_engine_granted *granted)
+{
+	const struct owamp_result *result = report->result;
+	const struct owamp_receive_health *health = &result->receive_health;
+	uint64_t received = health->counters.results[OWAMP_RECEIVE_OK];
+
+	/* Only sending has a schedule to keep. */
+	if (granted != NULL && options->realtime_given && options->realtime_priority > 0 &&
+	    !granted->realtime && (result->has_send_health || !options->to_server))
+		warn(report, "real-time scheduling with priority %d was asked for and refused: %s",
+		     options->realtime_priority, strerror(granted->realtime_errno));
+	if (options->hardware_interfaces != NULL && result->has_receive_health &&
+	    health->hardware_stamped < received)
+		warn(report,
+		     "%" PRIu64 " of %" PRIu64 " packets were not stamped by an interface's clock, but by "
+		     "the kernel: their receive times are less exact",
+		     received - health->hardware_stamped, received);
 }

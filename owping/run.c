@@ -120,20 +120,32 @@ void owping_run_init(struct owping_run *run, const struct owping_options *option
 	run->options = options;
 }
 
+static int start_engine(struct owping_run *run)
+{
+	struct owamp_engine_config config;
+	char reason[sizeof(run->reason)] = "";
+	int error;
+
+	owping_engine_config(&config, run->options);
+	errno = 0;
+	error = owamp_engine_new(&run->engine, &config, reason, sizeof(reason));
+	if (error < 0)
+		return owping_run_fail(run, error, reason);
+	owamp_engine_granted(run->engine, &run->granted);
+	owping_clock_read(&run->clock, owamp_engine_clock(run->engine));
+	return 0;
+}
+
 int owping_run_open(struct owping_run *run)
 {
 	struct owamp_client_callbacks callbacks = {.state = on_state, .done = on_done, .context = run};
 	struct owamp_client_config config;
 	int error;
 
-	if (load_credentials(run) < 0)
+	if (load_credentials(run) < 0 || start_engine(run) < 0)
 		return run->error;
 	errno = 0;
-	error = owamp_engine_new(&run->engine, NULL, NULL, 0);
-	if (error == 0) {
-		owping_clock_read(&run->clock, owamp_engine_clock(run->engine));
-		error = watch_signals(run);
-	}
+	error = watch_signals(run);
 	if (error < 0)
 		return owping_run_fail(run, error, NULL);
 	owping_client_config(&config, run->options, &run->credentials);

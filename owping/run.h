@@ -19,6 +19,7 @@ struct owping_run {
 	const struct owping_options *options;
 	struct owping_credentials credentials;
 	struct owamp_engine *engine;
+	struct owamp_engine_granted granted; /* once there is an engine */
 	struct owamp_client *client;
 	struct owping_archive archive;
 	struct owping_progress progress;

@@ -1,5 +1,6 @@
 #include <ctype.h>
 #include <errno.h>
+#include <net/if.h>
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
@@ -203,6 +204,53 @@ int owping_parse_modes(const char *text, uint32_t *modes, uint32_t preference[4]
 		return OWAMP_EINVAL;
 	*modes = set;
 	memcpy(preference, list, sizeof(list));
+	return 0;
+}
+
+/* As the kernel has it: dev_valid_name(). */
+static bool is_interface(const char *name)
+{
+	size_t length = strlen(name);
+
+	if (length == 0 || length >= IFNAMSIZ || strcmp(name, ".") == 0 || strcmp(name, "..") == 0)
+		return false;
+	for (; *name != '\0'; name++) {
+		if (isspace((unsigned char)*name) || *name == '/' || *name == ':')
+			return false;
+	}
+	return true;
+}
+
+static bool is_among(const char *name, const char *const *names, size_t count)
+{
+	for (size_t i = 0; i < count; i++) {
+		if (strcmp(name, names[i]) == 0)
+			return true;
+	}
+	return false;
+}
+
+int owping_parse_interfaces(const char *text, const char ***names)
+{
+	size_t commas = 0, count = 0;
+	const char **list;
+	char *rest, *name;
+
+	for (const char *at = text; *at != '\0'; at++)
+		commas += *at == ',';
+	list = malloc((commas + 2) * sizeof(*list) + strlen(text) + 1);
+	if (list == NULL)
+		return OWAMP_ENOMEM;
+	rest = strcpy((char *)(list + commas + 2), text);
+	while ((name = strsep(&rest, ",")) != NULL) {
+		if (!is_interface(name) || is_among(name, list, count)) {
+			free(list);
+			return OWAMP_EINVAL;
+		}
+		list[count++] = name;
+	}
+	list[count] = NULL;
+	*names = list;
 	return 0;
 }
 

@@ -39,6 +39,12 @@ int owping_parse_modes(const char *text, uint32_t *modes, uint32_t preference[4]
 int owping_parse_percentiles(const char *text, double *list, size_t limit, size_t *count);
 
 /*
+ * Names of network interfaces, each once, comma separated. *names, ended by
+ * NULL, is malloc'd in one piece. OWAMP_ENOMEM is possible.
+ */
+int owping_parse_interfaces(const char *text, const char ***names);
+
+/*
  * "host", "host:port", "[address]:port", "[address]" or a bare IPv6 address.
  * *port is left alone if the text has none.
  */

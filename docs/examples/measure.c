@@ -49,6 +49,8 @@ static int print(const struct owamp_result *result)
 					   &summary);
 	if (!error) {
 		printf("%u sent, %u lost, %u duplicates\n", summary.sent, summary.lost, summary.duplicates);
+		if (summary.dropped)
+			printf("%u dropped by this host, not by the network\n", summary.dropped);
 		if (summary.received)
 			printf("one-way delay min/median/max = %.1f/%.1f/%.1f us, each clock within "
 			       "%.1f/%.1f us\n",
@@ -94,11 +96,16 @@ int main(int argc, char **argv)
 		config.key_id = argv[4];
 		config.secret = owamp_keyfile_find(keys, argv[4], &config.secret_size);
 	}
-	if (owamp_engine_new(&program.engine, NULL, NULL, 0) == 0 &&
-	    owamp_client_new(&client, program.engine, &config, &callbacks) == 0 &&
+	/* The packets are the server's to send: nothing is asked of this machine, see engine.h. */
+	if (owamp_engine_new(&program.engine, NULL, error, sizeof error)) {
+		fprintf(stderr, "measure: %s\n", error);
+		goto cleanup;
+	}
+	if (owamp_client_new(&client, program.engine, &config, &callbacks) == 0 &&
 	    owamp_client_add_test(client, &test) == 0 && owamp_client_start(client) == 0 &&
 	    owamp_loop_run(owamp_engine_loop(program.engine)) == 0 && program.error == 0)
 		program.error = print(owamp_client_result(client, 0));
+cleanup:
 	owamp_client_free(client);
 	owamp_engine_free(program.engine);
 	owamp_keyfile_free(keys);

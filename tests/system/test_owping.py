@@ -81,26 +81,6 @@ class Says(harness.SystemTest):
         self.assert_status(run, 1)
         self.assertIn("owping: to server: 5 of 5 packets were never sent", run.stderr)
 
-    def test_stopped_when_all_was_there(self):
-        """While a late packet could still have come: nothing is missing, but it was the user who ended it."""
-        self.serve()
-        for name, number in (("TERM", signal.SIGTERM), ("INT", signal.SIGINT)):
-            for json_output in (True, False):
-                client = self.start(self.space, "owping", "-f", "-c", 3, "-i", "0.02f", "-L", 1.5, "-z", 0.1,
-                                    self.net.v4, json_output=json_output)
-                before = self.space.datagrams_sent()
-                harness.until(lambda: self.space.datagrams_sent() >= before + 3, "three packets")
-                client.process.signal(number)
-                run = client.end()
-                self.assert_status(run, 3)
-                self.assertIn("owping: interrupted by SIG%s: stopped before the time was over" % name,
-                              run.stderr)
-                if json_output:
-                    self.assertTrue(run.document["interrupted"])
-                    self.assertEqual(run.document["tests"][0]["outcome"], "complete")
-                else:
-                    self.assertIn("3 sent, 0 lost", run.stdout)
-
     def on_terminal(self, name):
         """What owping writes to a terminal of that name."""
         master, slave = pty.openpty()
@@ -162,6 +142,30 @@ class Says(harness.SystemTest):
             self.assertEqual([error.message for error in validator.iter_errors(run.document)], [])
         self.assertEqual([error["result"] for _, run in runs[:2]
                           for error in run.document["archive"]["sessions"]], ["stored", "stored", "kept"])
+
+
+class Stopped(harness.SystemTest):
+    def test_stopped_when_all_was_there(self):
+        """While a late packet could still have come: nothing is missing, but it was the user who ended it."""
+        net = self.keep(netns.Veth())
+        self.owampd(net.server, limits=harness.GENEROUS)
+        for name, number in (("TERM", signal.SIGTERM), ("INT", signal.SIGINT)):
+            for json_output in (True, False):
+                # Nothing but test packets leaves a server that is ready.
+                before = net.server.datagrams_sent()
+                client = self.start(net.client, "owping", "-f", "-c", 3, "-i", "0.02f", "-L", 1.5, "-z", 0.1,
+                                    net.v4, json_output=json_output)
+                harness.until(lambda: net.server.datagrams_sent() >= before + 3, "three packets")
+                client.process.signal(number)
+                run = client.end()
+                self.assert_status(run, 3)
+                self.assertIn("owping: interrupted by SIG%s: stopped before the time was over" % name,
+                              run.stderr)
+                if json_output:
+                    self.assertTrue(run.document["interrupted"])
+                    self.assertEqual(run.document["tests"][0]["outcome"], "complete")
+                else:
+                    self.assertIn("3 sent, 0 lost", run.stdout)
 
 
 class Zones(harness.SystemTest):

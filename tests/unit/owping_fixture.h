@@ -37,6 +37,7 @@ struct fixture {
 	struct owamp_skip_range skips[2];
 	struct owping_options options;
 	struct owping_report *report;
+	const struct owamp_engine_granted *granted; /* NULL: of a session that we had no part in */
 };
 
 static const struct owamp_record fixture_records[10] = {

@@ -28,6 +28,8 @@ static void test_usage(void **state)
 	assert_non_null(strstr(text, "\n  -v[N], --verbose[=N]         print "));
 	assert_non_null(strstr(text, "\n  -c, --count N                packets "));
 	assert_non_null(strstr(text, "\n      --archive FILE           store "));
+	assert_non_null(strstr(
+		text, "\n      --hardware-timestamps LIST\n                               interfaces "));
 	free(text);
 }
 

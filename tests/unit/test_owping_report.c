@@ -8,7 +8,7 @@ typedef void print_fn(FILE *out, struct fixture *f);
 
 static void as_text(FILE *out, struct fixture *f)
 {
-	owping_report_text(out, f->report, &f->options, false);
+	owping_report_text(out, f->report, &f->options, f->granted, false);
 }
 
 static void as_raw(FILE *out, struct fixture *f)
@@ -202,6 +202,119 @@ static void test_text_records(void **state)
 	fixture_end(&f);
 }
 
+static void assert_has(struct fixture *f, print_fn *print, const char *expected, bool wanted)
+{
+	char *text = NULL;
+	size_t size = 0;
+	FILE *out = open_memstream(&text, &size);
+
+	assert_non_null(out);
+	print(out, f);
+	assert_int_equal(fclose(out), 0);
+	if ((strstr(text, expected) != NULL) != wanted)
+		fail_msg("%s: %s\nin: %s", wanted ? "missing" : "there", expected, text);
+	free(text);
+}
+
+/* What we dropped ourselves is told apart in every format that has room for it. */
+static void test_dropped(void **state)
+{
+	struct fixture f;
+
+	(void)state;
+	fixture_begin(&f);
+	fixture_lose(&f);
+	f.records[7].dropped = true;
+	f.result.has_receive_health = true;
+	f.options.verbose = true;
+	f.options.verbose_limit = UINT32_MAX;
+	fixture_report(&f);
+	assert_has(&f, as_text,
+		   "\n10 sent, 0 lost (0.000%), 0 duplicates\n"
+		   "one-way delay min/median/max = 1/1.5/150.3 ms, (err=1.47 ms)\n",
+		   true);
+	assert_has(&f, as_text,
+		   "\nmode: encrypted\n"
+		   "warning: 1 packet was dropped at this host's own socket: not counted as lost\n",
+		   true);
+	assert_has(&f, as_text, "\nseq_no=3\t*DROPPED*\tsent=2026-11-21T00:50:56.094000\n", true);
+	assert_has(&f, as_text, "*LOST*", false);
+	assert_has(&f, as_machine, "SENT 10\nDUPS 0\nLOST 0\nSKIPPED 0\nUNKNOWN 0\nDROPPED 1\nSYNC 1\n",
+		   true);
+	assert_has(&f, as_raw, "\n3 17197955532205351502 0 1e-09 0 1 0.000976563 255\n", true);
+	assert_has(&f, as_save, "\n# dropped 3 3\n# complete no\n", true);
+	fixture_end(&f);
+	/* Numbers in a row are one range. */
+	for (uint32_t i = 2; i < 7; i++) {
+		f.records[i] = fixture_lost;
+		f.records[i].seq = i;
+		f.records[i].dropped = i != 4;
+	}
+	fixture_report(&f);
+	assert_has(&f, as_save, "\n# dropped 2 3\n# dropped 5 6\n# dropped 3 3\n# complete no\n", true);
+	fixture_end(&f);
+}
+
+#define FIGURES                                                                                              \
+	"\nmode: encrypted\n"                                                                                \
+	"meter: packets left 3.1/48/90 us late (p50/p99/max), 2.2/6.2/26 us between stamp and kernel "       \
+	"(p50/p99/max of 7)\n"
+
+/* The meter's own figures are for those who ask. */
+static void test_meter(void **state)
+{
+	struct owamp_engine_granted granted = {.realtime = true, .memory_locked = true, .spin_ns = 50000};
+	struct fixture f;
+
+	(void)state;
+	fixture_begin(&f);
+	fixture_lose(&f);
+	f.result.has_send_health = true;
+	f.result.send_health = (struct owamp_send_health){
+		.sent = 10,
+		.lateness_p50_ns = 3100,
+		.lateness_p99_ns = 48000,
+		.lateness_max_ns = 90000,
+		.kernel_stamps = 7,
+		.kernel_gap_p50_ns = 2200,
+		.kernel_gap_p99_ns = 6200,
+		.kernel_gap_max_ns = 26000,
+	};
+	f.options.realtime_priority = 10;
+	f.granted = &granted;
+	fixture_report(&f);
+	assert_has(&f, as_text, "meter:", false);
+	f.options.verbose = true;
+	assert_has(&f, as_text, FIGURES "meter: real-time priority 10, spinning 50 us, memory locked\n",
+		   true);
+	granted = (struct owamp_engine_granted){.realtime_errno = 1, .memory_errno = 12};
+	assert_has(&f, as_text,
+		   FIGURES "meter: ordinary scheduling (real-time: Operation not permitted), no spinning, "
+			   "memory not locked (Cannot allocate memory)\n",
+		   true);
+	granted = (struct owamp_engine_granted){.spin_ns = 1000};
+	assert_has(&f, as_text, FIGURES "meter: ordinary scheduling, spinning 1 us, memory not locked\n",
+		   true);
+	fixture_end(&f);
+	/* Milliseconds where there are many, and nothing that is not known. */
+	f.result.send_health = (struct owamp_send_health){.sent = 10,
+							  .lateness_p50_ns = 20000,
+							  .lateness_p99_ns = 3000000,
+							  .lateness_max_ns = 250000000};
+	f.granted = NULL;
+	f.result.has_receive_health = true;
+	f.result.receive_health.counters.results[OWAMP_RECEIVE_OK] = 10;
+	f.result.receive_health.hardware_stamped = 8;
+	fixture_report(&f);
+	assert_has(&f, as_text,
+		   "\nmode: encrypted\n"
+		   "meter: packets left 0.02/3/250 ms late (p50/p99/max)\n"
+		   "meter: 8 of 10 packets stamped by an interface's clock\n"
+		   "warning: this host is busy",
+		   true);
+	fixture_end(&f);
+}
+
 /* 2^-11 s rounded up to ns and %g: 0.000488282; 2^-10: 0.000976563. */
 static void test_raw(void **state)
 {
@@ -277,24 +390,25 @@ static void test_machine(void **state)
 	f.options.percentiles[0] = 12.5;
 	f.options.percentile_count = 1;
 	fixture_report(&f);
-	assert_printed(&f, as_machine,
-		       "SUMMARY 3.00\n"
-		       "SID 7f000001eeab696ece8dda48b9ec3619\n"
-		       "FROM_HOST 192.0.2.1\nFROM_ADDR 192.0.2.1\nFROM_PORT 9308\n"
-		       "TO_HOST 192.0.2.2\nTO_ADDR 192.0.2.2\nTO_PORT 18809\n"
-		       "START_TIME 17197955530916861313\nUNIX_START_TIME 1795222255.794000000\n"
-		       "END_TIME 17197955534782331879\nUNIX_END_TIME 1795222256.694000000\n"
-		       "DSCP 0x2e\nTIMEOUT 2.000000000\nPACKET_PADDING 20\n"
-		       "SESSION_PACKET_COUNT 10\nSAMPLE_PACKET_COUNT 10\nSESSION_FINISHED 0\n"
-		       "MODE encrypted\n"
-		       "SENT 10\nDUPS 1\nLOST 1\nSKIPPED 0\nUNKNOWN 0\nSYNC 1\nMAXERR 0.001464845\n"
-		       "MIN 0.001000000\nMEDIAN 0.001500000\nMAX 0.150300000\n"
-		       "PCT12.5 0.001100000\n"
-		       "JITTER 0.148800000\nBUCKET_WIDTH 0.001000000\n"
-		       "<BUCKETS>\n\t1 8\n\t150 1\n</BUCKETS>\n"
-		       "MINTTL 249\nMAXTTL 250\n<TTLBUCKETS>\n\t249 1\n\t250 9\n</TTLBUCKETS>\n"
-		       "<NREORDERING>\n\t1 1\n</NREORDERING>\n"
-		       "WARNING the receiver has no record of 1 packet: counted as lost\n");
+	assert_printed(
+		&f, as_machine,
+		"SUMMARY 3.00\n"
+		"SID 7f000001eeab696ece8dda48b9ec3619\n"
+		"FROM_HOST 192.0.2.1\nFROM_ADDR 192.0.2.1\nFROM_PORT 9308\n"
+		"TO_HOST 192.0.2.2\nTO_ADDR 192.0.2.2\nTO_PORT 18809\n"
+		"START_TIME 17197955530916861313\nUNIX_START_TIME 1795222255.794000000\n"
+		"END_TIME 17197955534782331879\nUNIX_END_TIME 1795222256.694000000\n"
+		"DSCP 0x2e\nTIMEOUT 2.000000000\nPACKET_PADDING 20\n"
+		"SESSION_PACKET_COUNT 10\nSAMPLE_PACKET_COUNT 10\nSESSION_FINISHED 0\n"
+		"MODE encrypted\n"
+		"SENT 10\nDUPS 1\nLOST 1\nSKIPPED 0\nUNKNOWN 0\nDROPPED 0\nSYNC 1\nMAXERR 0.001464845\n"
+		"MIN 0.001000000\nMEDIAN 0.001500000\nMAX 0.150300000\n"
+		"PCT12.5 0.001100000\n"
+		"JITTER 0.148800000\nBUCKET_WIDTH 0.001000000\n"
+		"<BUCKETS>\n\t1 8\n\t150 1\n</BUCKETS>\n"
+		"MINTTL 249\nMAXTTL 250\n<TTLBUCKETS>\n\t249 1\n\t250 9\n</TTLBUCKETS>\n"
+		"<NREORDERING>\n\t1 1\n</NREORDERING>\n"
+		"WARNING the receiver has no record of 1 packet: counted as lost\n");
 	fixture_end(&f);
 }
 
@@ -305,7 +419,8 @@ int main(void)
 		cmocka_unit_test(test_text_unsync),  cmocka_unit_test(test_text_nothing_received),
 		cmocka_unit_test(test_text_records), cmocka_unit_test(test_raw),
 		cmocka_unit_test(test_raw_range),    cmocka_unit_test(test_save),
-		cmocka_unit_test(test_machine),
+		cmocka_unit_test(test_machine),      cmocka_unit_test(test_dropped),
+		cmocka_unit_test(test_meter),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -97,6 +97,66 @@ static void test_warnings_receiver(void **state)
 	fixture_end(&f);
 }
 
+/* Those that are known are told as such, not as what loss may be. */
+static void test_dropped(void **state)
+{
+	static const char *const dropped =
+		"1 packet was dropped at this host's own socket: not counted as lost";
+	struct fixture f;
+	struct owamp_receive_health *health = &f.result.receive_health;
+
+	(void)state;
+	fixture_begin(&f);
+	fixture_lose(&f);
+	f.records[7].dropped = true;
+	f.result.has_receive_health = true;
+	health->counters.results[OWAMP_RECEIVE_OK] = 9;
+	health->socket_drops = 1;
+	fixture_report(&f);
+	assert_int_equal(f.report->summary.sent, 10);
+	assert_int_equal(f.report->summary.lost, 0);
+	assert_int_equal(f.report->summary.dropped, 1);
+	assert_int_equal(f.report->missing, 0);
+	assert_int_equal(f.report->outcome, OWPING_PARTIAL);
+	fixture_end(&f);
+	assert_warnings(&f, 1, dropped);
+	health->socket_drops = 4;
+	assert_warnings(&f, 2, dropped);
+	assert_warnings(
+		&f, 2,
+		"3 more packets were dropped at this host's own socket: loss may be ours, not the network's");
+	health->socket_drops = 2;
+	assert_warnings(
+		&f, 2,
+		"1 more packet was dropped at this host's own socket: loss may be ours, not the network's");
+	/* The records alone are enough to know that something is missing. */
+	health->socket_drops = 0;
+	assert_warnings(&f, 1, dropped);
+	fixture_report(&f);
+	assert_int_equal(f.report->outcome, OWPING_PARTIAL);
+	fixture_end(&f);
+}
+
+static void test_receive_buffer(void **state)
+{
+	struct fixture f;
+
+	(void)state;
+	fixture_begin(&f);
+	fixture_lose(&f);
+	f.result.has_receive_health = true;
+	f.result.receive_buffer_wanted = 4194305;
+	f.result.receive_buffer_octets = 212992;
+	assert_warnings(&f, 1,
+			"the receive buffer has 212992 octets where this rate wants 4194305: packets may be "
+			"dropped at this host's own socket unless net.core.rmem_max is 2097153");
+	f.result.receive_buffer_octets = 4194306;
+	fixture_report(&f);
+	assert_int_equal(f.report->warning_count, 0);
+	assert_int_equal(f.report->outcome, OWPING_COMPLETE);
+	fixture_end(&f);
+}
+
 static void test_warnings_sender(void **state)
 {
 	struct fixture f;
@@ -106,13 +166,28 @@ static void test_warnings_sender(void **state)
 	fixture_begin(&f);
 	fixture_lose(&f);
 	f.result.has_send_health = true;
-	health->lateness_max_ns = 9999999;
+	/* One packet that is late disturbs no schedule. */
+	health->lateness_p99_ns = 9999999;
+	health->lateness_max_ns = 99999999;
 	health->stamp_gap_max_ns = 999999;
+	health->kernel_gap_max_ns = 999999;
 	fixture_report(&f);
 	assert_int_equal(f.report->warning_count, 0);
 	fixture_end(&f);
-	health->lateness_max_ns = 10000001;
-	assert_warnings(&f, 1, "this host is busy: packets left up to 10.1 ms after their scheduled time");
+	health->lateness_p99_ns = 10000001;
+	assert_warnings(&f, 1,
+			"this host is busy: packets left up to 100 ms after their scheduled time, one in a "
+			"hundred 10.1 ms or more");
+	/* Unless it is a very long time. */
+	health->lateness_p99_ns = 5000;
+	health->lateness_max_ns = 100000000;
+	assert_warnings(&f, 1, "this host is busy: a packet left 100 ms after its scheduled time");
+	health->kernel_stamps = 3;
+	health->kernel_gap_max_ns = 1000000;
+	assert_warnings(
+		&f, 2,
+		"this host's own queue held a packet for up to 1 ms, which is part of its delay (of 3 "
+		"that were looked at)");
 	health->stamp_gap_max_ns = 1000000;
 	assert_warnings(
 		&f, 2,
@@ -121,6 +196,61 @@ static void test_warnings_sender(void **state)
 	health->send_errors = 1;
 	health->last_errno = 101;
 	assert_warnings(&f, 3, "1 packet was not accepted by this host's network: Network is unreachable");
+}
+
+static void assert_wish(struct fixture *f, const struct owamp_engine_granted *granted, const char *text)
+{
+	unsigned expected = text != NULL;
+
+	fixture_report(f);
+	owping_report_wishes(f->report, &f->options, granted);
+	assert_int_equal(f->report->warning_count, expected);
+	if (expected)
+		assert_string_equal(f->report->warnings[0], text);
+	fixture_end(f);
+}
+
+/* What was asked for by name and did not come. */
+static void test_wishes(void **state)
+{
+	static const char *interfaces[] = {"eth0", NULL};
+	static const char *const refused =
+		"real-time scheduling with priority 50 was asked for and refused: Operation not permitted";
+	struct owamp_engine_granted granted = {.realtime_errno = 1};
+	struct fixture f;
+
+	(void)state;
+	fixture_begin(&f);
+	fixture_lose(&f);
+	f.result.has_send_health = true;
+	f.options.to_server = f.options.from_server = true;
+	f.options.realtime_priority = 50;
+	assert_wish(&f, &granted, NULL);
+	f.options.realtime_given = true;
+	assert_wish(&f, &granted, refused);
+	assert_wish(&f, NULL, NULL);
+	/* Once is enough. */
+	f.result.has_send_health = false;
+	assert_wish(&f, &granted, NULL);
+	f.options.to_server = false;
+	assert_wish(&f, &granted, refused);
+	granted = (struct owamp_engine_granted){.realtime = true};
+	assert_wish(&f, &granted, NULL);
+	granted.realtime = false;
+	f.options.realtime_priority = 0;
+	assert_wish(&f, &granted, NULL);
+
+	f.result.has_receive_health = true;
+	f.result.receive_health.counters.results[OWAMP_RECEIVE_OK] = 9;
+	f.result.receive_health.hardware_stamped = 7;
+	assert_wish(&f, &granted, NULL);
+	f.options.hardware_interfaces = interfaces;
+	assert_wish(
+		&f, &granted,
+		"2 of 9 packets were not stamped by an interface's clock, but by the kernel: their receive "
+		"times are less exact");
+	f.result.receive_health.hardware_stamped = 9;
+	assert_wish(&f, &granted, NULL);
 }
 
 /* Skipped packets are neither sent nor lost, even where a lost record exists. */
@@ -330,6 +460,8 @@ int main(void)
 		cmocka_unit_test(test_skipped_many),     cmocka_unit_test(test_broken_off),
 		cmocka_unit_test(test_unknown),          cmocka_unit_test(test_range),
 		cmocka_unit_test(test_nothing_measured), cmocka_unit_test(test_beyond),
+		cmocka_unit_test(test_dropped),          cmocka_unit_test(test_receive_buffer),
+		cmocka_unit_test(test_wishes),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
