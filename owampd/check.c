@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <net/if.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
@@ -149,6 +150,17 @@ static int check_archive(void *context)
 	return 0;
 }
 
+/* Whether their hardware can stamp is for the start to find out: looking would switch it on. */
+static void check_interfaces(struct check *check)
+{
+	char **names = check->config->hardware_timestamps;
+
+	for (; names && *names; names++) {
+		if (if_nametoindex(*names) == 0)
+			fail(check, "hardware_timestamps: there is no interface \"%s\"", *names);
+	}
+}
+
 unsigned check_config(const struct config *config, void (*log)(void *context, const char *line),
 		      void *context)
 {
@@ -158,6 +170,7 @@ unsigned check_config(const struct config *config, void (*log)(void *context, co
 
 	check_files(&check);
 	check_pid_file(&check);
+	check_interfaces(&check);
 	if (privileges_find(&privileges, config, error, sizeof(error)))
 		fail(&check, "%s", error);
 	else if (config->archive_path && privileges_try(&privileges, check_archive, &check))

@@ -4,6 +4,7 @@
 #include <string.h>
 #include <syslog.h>
 
+#include "owamp/engine.h"
 #include "owamp/error.h"
 #include "owamp/session.h"
 #include "owampd/config.h"
@@ -36,6 +37,11 @@ struct config *config_new(void)
 	config->end_delay_ns = NS_PER_S / 2;
 	config->slots_max = 1024;
 	config->sessions_per_connection_max = 1024;
+	config->realtime_priority = 10;
+	config->lock_memory = true;
+	config->spin_ns = OWAMP_SPIN_AUTO;
+	config->pacer_cpu = -1;
+	config->collector_cpu = -1;
 	config->keep_ns = DAY_NS;
 	config->archive_max = (uint64_t)10 << 30;
 	config->log_level = LOG_INFO;
@@ -46,7 +52,8 @@ void config_free(struct config *config)
 {
 	if (!config)
 		return;
-	config_clear_listen(config);
+	config_clear_list(config, "listen");
+	config_clear_list(config, "hardware_timestamps");
 	free(config->keys_path);
 	free(config->limits_path);
 	free(config->user);
@@ -124,7 +131,7 @@ static cfg_t *make_parser(void)
 		cfg_opt_t one = CFG_STR_CB(config_key_name(i), NULL, CFGF_NONE, check_value);
 		cfg_opt_t list = CFG_STR_LIST_CB(config_key_name(i), NULL, CFGF_NONE, check_value);
 
-		options[i] = strcmp(config_key_name(i), "listen") == 0 ? list : one;
+		options[i] = config_key_is_list(config_key_name(i)) ? list : one;
 	}
 	options[i] = (cfg_opt_t)CFG_END();
 	cfg = cfg_init(options, CFGF_NONE);

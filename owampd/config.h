@@ -38,12 +38,19 @@ struct config {
 	int64_t end_delay_ns;                 /* after Timeout, before Stop-Sessions; default 0.5 s */
 	uint32_t slots_max;                   /* schedule slots in one request; default 1024 */
 	uint32_t sessions_per_connection_max; /* default 1024 */
-	int64_t keep_ns;                      /* packets of a session, from its end; default 1 day */
-	int64_t keep_summaries_ns;            /* all else of it; default 400 days, or keep if it is longer */
-	uint64_t archive_max;                 /* octets of the file; 0: any; default 10 GiB */
-	int log_level;                        /* syslog's numbers; default LOG_INFO */
-	bool foreground;                      /* log to stderr */
-	bool check_only;                      /* --check-config, which config_from_arguments() carries out */
+	uint32_t realtime_priority;           /* of the pacer, 1 to 99; 0: none; default 10 */
+	bool lock_memory;                     /* default true */
+	int64_t spin_ns;                      /* default OWAMP_SPIN_AUTO */
+	int pacer_cpu;                        /* -1: any, the default */
+	int collector_cpu;
+	char **hardware_timestamps; /* interfaces, ended by NULL; NULL: none */
+	uint32_t shared_test_port;  /* 0: none, the default */
+	int64_t keep_ns;            /* packets of a session, from its end; default 1 day */
+	int64_t keep_summaries_ns;  /* all else of it; default 400 days, or keep if it is longer */
+	uint64_t archive_max;       /* octets of the file; 0: any; default 10 GiB */
+	int log_level;              /* syslog's numbers; default LOG_INFO */
+	bool foreground;            /* log to stderr */
+	bool check_only;            /* --check-config, which config_from_arguments() carries out */
 };
 
 /*

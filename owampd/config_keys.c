@@ -1,5 +1,6 @@
 #include <arpa/inet.h>
 #include <ctype.h>
+#include <net/if.h>
 #include <netdb.h>
 #include <netinet/in.h>
 #include <stdio.h>
@@ -8,10 +9,12 @@
 #include <syslog.h>
 
 #include "owamp/crypto.h"
+#include "owamp/engine.h"
 #include "owamp/error.h"
 #include "owamp/session.h"
 #include "owampd/config.h"
 #include "owampd/config_keys.h"
+#include "owampd/config_values.h"
 
 #define NS_PER_MS INT64_C(1000000)
 #define NS_PER_S  (1000 * NS_PER_MS)
@@ -61,28 +64,11 @@ static void *field(const struct setting *setting)
 	return (char *)setting->config + setting->key->offset;
 }
 
-/* Digits at *text, which moves behind them; -1 if there are none or too many. */
-static int64_t take_number(const char **text)
-{
-	const char *c = *text;
-	int64_t number = 0;
-
-	for (; *c >= '0' && *c <= '9'; c++) {
-		if (number > INT64_MAX / 20)
-			return -1;
-		number = number * 10 + (*c - '0');
-	}
-	if (c == *text)
-		return -1;
-	*text = c;
-	return number;
-}
-
 static int set_number(const struct setting *setting)
 {
 	const struct key *key = setting->key;
 	const char *end = setting->value;
-	int64_t number = take_number(&end);
+	int64_t number = value_number(&end);
 	char what[80];
 	uint32_t value;
 
@@ -98,58 +84,59 @@ static int set_number(const struct setting *setting)
 static int set_count(const struct setting *setting)
 {
 	const char *end = setting->value;
-	int64_t number = take_number(&end);
+	int64_t number = value_number(&end);
 
 	if (*end || number < setting->key->low || number > setting->key->high || (number & (number - 1)) != 0)
 		return expected(setting, "a power of two from 1024 to 16777216");
 	return set_number(setting);
 }
 
-/* The unit in ns; none is seconds; 0 if unknown. */
-static int64_t unit_ns(const char *unit)
-{
-	static const struct {
-		const char *name;
-		int64_t ns;
-	} units[] = {{"", NS_PER_S},         {"ms", NS_PER_MS},      {"s", NS_PER_S},
-		     {"min", 60 * NS_PER_S}, {"h", 3600 * NS_PER_S}, {"d", DAY_NS}};
-
-	for (size_t i = 0; i < sizeof(units) / sizeof(units[0]); i++)
-		if (strcmp(unit, units[i].name) == 0)
-			return units[i].ns;
-	return 0;
-}
-
-/* NUMBER[.DECIMALS][UNIT] in ns; what is below 1 ns is dropped. -1: not of that form. */
-static int64_t parse_duration(const char *text)
-{
-	int64_t number = take_number(&text), unit, ns;
-	const char *decimals = text + (*text == '.');
-	const char *end = decimals + strspn(decimals, "0123456789");
-
-	if (number < 0 || (*text == '.' && end == decimals))
-		return -1;
-	unit = unit_ns(end);
-	if (unit == 0 || number > INT64_MAX / 2 / unit)
-		return -1;
-	for (ns = number * unit; decimals < end; decimals++) {
-		unit /= 10;
-		ns += (*decimals - '0') * unit;
-	}
-	return ns;
-}
-
 static int set_duration(const struct setting *setting)
 {
-	int64_t ns = parse_duration(setting->value);
+	int64_t ns = value_duration(setting->value);
 	char what[120];
 
 	snprintf(what, sizeof(what),
-		 "a time from %.1f to %.0f s as NUMBER[ms|s|min|h|d], such as 0.5, 90s or 1d",
+		 "a time from %.1f to %.0f s as NUMBER[us|ms|s|min|h|d], such as 0.5, 90s or 1d",
 		 (double)setting->key->low / 1e9, (double)setting->key->high / 1e9);
 	if (ns < setting->key->low || ns > setting->key->high)
 		return expected(setting, what);
 	memcpy(field(setting), &ns, sizeof(ns));
+	return 0;
+}
+
+static int set_spin(const struct setting *setting)
+{
+	int64_t ns = value_duration(setting->value);
+
+	if (strcmp(setting->value, "auto") == 0)
+		ns = OWAMP_SPIN_AUTO;
+	else if (ns < 0 || ns > OWAMP_SPIN_MAX)
+		return expected(setting, "auto, or a time from 0 to 1ms, such as 50us");
+	setting->config->spin_ns = ns;
+	return 0;
+}
+
+static int set_cpu(const struct setting *setting)
+{
+	char list[120], what[200];
+	int cpu = -1;
+
+	if (strcmp(setting->value, "any") != 0 && !value_cpu(setting->value, &cpu, list, sizeof(list))) {
+		snprintf(what, sizeof(what), "any, or the number of a CPU that owampd may use: %s", list);
+		return expected(setting, what);
+	}
+	memcpy(field(setting), &cpu, sizeof(cpu));
+	return 0;
+}
+
+static int set_yes_no(const struct setting *setting)
+{
+	bool yes = strcmp(setting->value, "yes") == 0;
+
+	if (!yes && strcmp(setting->value, "no") != 0)
+		return expected(setting, "yes or no");
+	memcpy(field(setting), &yes, sizeof(yes));
 	return 0;
 }
 
@@ -169,7 +156,7 @@ static int set_octets(const struct setting *setting)
 {
 	const struct key *key = setting->key;
 	const char *suffix = setting->value;
-	int64_t number = take_number(&suffix);
+	int64_t number = value_number(&suffix);
 	int power = number < 0 ? -1 : octets_power(suffix);
 	uint64_t octets;
 
@@ -212,11 +199,11 @@ static int set_test_ports(const struct setting *setting)
 {
 	static const char form[] = "LOW-HIGH, one port, or 0 for any, of ports 1 to 65535";
 	const char *end = setting->value;
-	int64_t low = take_number(&end), high = low;
+	int64_t low = value_number(&end), high = low;
 
 	if (low != 0 && *end == '-') {
 		end++;
-		high = take_number(&end);
+		high = value_number(&end);
 	}
 	if (*end || low < 0 || high < low || high > 65535)
 		return expected(setting, form);
@@ -329,7 +316,7 @@ static bool split_host(const char *value, char *host, size_t host_size, bool *br
 	host[end - begin] = '\0';
 	if (only_port || *rest == ':') {
 		rest += !only_port;
-		number = take_number(&rest);
+		number = value_number(&rest);
 	}
 	*port = (uint16_t)number;
 	return *rest == '\0' && number >= 1 && number <= 65535;
@@ -359,11 +346,45 @@ static int set_listen(const struct setting *setting)
 	return result ? no_memory(setting) : 0;
 }
 
-void config_clear_listen(struct config *config)
+static void clear_listen(struct config *config)
 {
 	free(config->listen);
 	config->listen = NULL;
 	config->listen_count = 0;
+}
+
+static size_t interface_count(const struct config *config)
+{
+	size_t count = 0;
+
+	while (config->hardware_timestamps && config->hardware_timestamps[count])
+		count++;
+	return count;
+}
+
+static int add_interface(const struct setting *setting)
+{
+	struct config *config = setting->config;
+	size_t count = interface_count(config), size = strlen(setting->value);
+	char **list;
+
+	if (size == 0 || size >= IF_NAMESIZE || setting->value[strcspn(setting->value, "/ \t\n")])
+		return expected(setting, "the name of a network interface");
+	list = realloc(config->hardware_timestamps, (count + 2) * sizeof(*list));
+	if (!list)
+		return no_memory(setting);
+	config->hardware_timestamps = list;
+	list[count] = strdup(setting->value);
+	list[count + 1] = NULL;
+	return list[count] ? 0 : no_memory(setting);
+}
+
+static void clear_interfaces(struct config *config)
+{
+	for (size_t i = 0; i < interface_count(config); i++)
+		free(config->hardware_timestamps[i]);
+	free(config->hardware_timestamps);
+	config->hardware_timestamps = NULL;
 }
 
 #define FIELD(name) offsetof(struct config, name)
@@ -388,6 +409,13 @@ static const struct key keys[] = {
 	{"end_delay", set_duration, FIELD(end_delay_ns), 0, 60 * NS_PER_S},
 	{"slots_max", set_number, FIELD(slots_max), 1, 1000000},
 	{"sessions_per_connection_max", set_number, FIELD(sessions_per_connection_max), 1, 1000000},
+	{"realtime_priority", set_number, FIELD(realtime_priority), 0, 99},
+	{"lock_memory", set_yes_no, FIELD(lock_memory), 0, 0},
+	{"spin", set_spin, 0, 0, 0},
+	{"pacer_cpu", set_cpu, FIELD(pacer_cpu), 0, 0},
+	{"collector_cpu", set_cpu, FIELD(collector_cpu), 0, 0},
+	{"hardware_timestamps", add_interface, 0, 0, 0},
+	{"shared_test_port", set_number, FIELD(shared_test_port), 0, 65535},
 	{"keep", set_duration, FIELD(keep_ns), NS_PER_S, 3650 * DAY_NS},
 	{"keep_summaries", set_duration, FIELD(keep_summaries_ns), NS_PER_S, 36500 * DAY_NS},
 	{"log_level", set_log_level, 0, 0, 0},
@@ -413,6 +441,33 @@ int config_set(struct config *config, const char *directory, const char *key, co
 const char *config_key_name(size_t index)
 {
 	return index < KEYS ? keys[index].name : NULL;
+}
+
+static const struct list {
+	const char *name;
+	void (*clear)(struct config *config);
+} lists[] = {
+	{"listen", clear_listen},
+	{"hardware_timestamps", clear_interfaces},
+};
+#define LISTS (sizeof(lists) / sizeof(lists[0]))
+
+static const struct list *find_list(const char *name)
+{
+	for (size_t i = 0; i < LISTS; i++)
+		if (strcmp(lists[i].name, name) == 0)
+			return &lists[i];
+	return NULL;
+}
+
+bool config_key_is_list(const char *name)
+{
+	return find_list(name) != NULL;
+}
+
+void config_clear_list(struct config *config, const char *name)
+{
+	find_list(name)->clear(config);
 }
 
 char *config_absolute(const char *directory, const char *path)

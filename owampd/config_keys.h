@@ -5,6 +5,7 @@
 #ifndef OWAMPD_CONFIG_KEYS_H
 #define OWAMPD_CONFIG_KEYS_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 #include "owampd/config.h"
@@ -13,7 +14,7 @@
 struct config *config_new(void);
 
 /*
- * Sets one key, named as in the file, from text; listen adds an address.
+ * Sets one key, named as in the file, from text; a list gets one more value.
  * Relative paths are taken from directory. OWAMP_EINVAL, and why it is, as
  * "'VALUE', expected ..."; or OWAMP_ENOMEM.
  */
@@ -23,7 +24,10 @@ int config_set(struct config *config, const char *directory, const char *key, co
 /* The names of the keys, index 0 up; NULL beyond the last. */
 const char *config_key_name(size_t index);
 
-void config_clear_listen(struct config *config);
+bool config_key_is_list(const char *name);
+
+/* name is that of a list. */
+void config_clear_list(struct config *config, const char *name);
 
 /* Adds all addresses of both families. */
 int config_listen_all(struct config *config, uint16_t port);

@@ -97,6 +97,7 @@ void connection_close(struct connection *connection, const char *reason)
 	if (connection->next)
 		connection->next->previous = connection->previous;
 	server->connection_count--;
+	peers_remove(&server->peers, (const struct sockaddr *)&connection->peer);
 	if (!connection->established)
 		server->handshake_count--;
 	bury(connection);
@@ -127,7 +128,7 @@ static bool send_output(struct connection *connection)
 /* Is an answer of ours outstanding, so that the next command has to wait? */
 static bool is_busy(const struct connection *connection)
 {
-	return connection->closing || connection->job_running || connection->fetch ||
+	return connection->closing || connection->job_running || connection->starting || connection->fetch ||
 	       connection->fetch_waiting;
 }
 
@@ -183,8 +184,8 @@ static void timer_expired(struct owamp_timer *timer)
 
 	if (connection->closing)
 		connection_close(connection, "the control connection was given up");
-	else if (connection->fetch && fetch_is_ours(connection))
-		connection_wait(connection);
+	else if (connection->job_running || (connection->fetch && fetch_is_ours(connection)))
+		connection_wait(connection); /* it waits for us */
 	else if (!connection->established)
 		connection_drop(connection, LOG_NOTICE,
 				"no complete Set-Up-Response within handshake_timeout");
@@ -520,7 +521,8 @@ void connection_new(struct server *server, int fd, const struct sockaddr *peer, 
 	connection->watch = (struct owamp_watch){.fd = fd, .ready = connection_ready, .context = connection};
 	result = make_control(connection, turn_away != NULL);
 	if (result < 0 || getsockname(fd, (struct sockaddr *)&connection->local, &size) ||
-	    owamp_socket_control(fd) || owamp_loop_watch(server->loop, &connection->watch, EPOLLIN)) {
+	    owamp_socket_control(fd) || owamp_loop_watch(server->loop, &connection->watch, EPOLLIN) ||
+	    peers_add(&server->peers, peer)) {
 		log_write(LOG_ERR, "%s: setting the connection up failed", connection->name);
 		close(fd);
 		destroy(connection);

@@ -58,3 +58,12 @@ void log_write(int priority, const char *format, ...)
 	fprintf(stderr, "%s.%03ldZ owampd %s: %s\n", stamp, now.tv_nsec / 1000000, level_name(priority),
 		line);
 }
+
+char *log_octets(uint64_t octets, char text[LOG_OCTETS])
+{
+	if (octets < 1 << 20)
+		snprintf(text, LOG_OCTETS, "%.0f KiB", (double)octets / 1024);
+	else
+		snprintf(text, LOG_OCTETS, "%.1f MiB", (double)octets / (1 << 20));
+	return text;
+}

@@ -150,6 +150,15 @@ static bool same_addresses(const struct config *a, const struct config *b)
 	return true;
 }
 
+static bool same_names(char *const *a, char *const *b)
+{
+	while (a && b && *a && *b && strcmp(*a, *b) == 0) {
+		a++;
+		b++;
+	}
+	return (!a || !*a) && (!b || !*b);
+}
+
 /* Said at each reload, for as long as it is so. */
 static void warn_of_restart(const struct config *start, const struct config *now)
 {
@@ -162,6 +171,13 @@ static void warn_of_restart(const struct config *start, const struct config *now
 		{"group", same_text(start->group, now->group)},
 		{"pid_file", same_text(start->pid_file, now->pid_file)},
 		{"archive", same_text(start->archive_path, now->archive_path)},
+		{"realtime_priority", start->realtime_priority == now->realtime_priority},
+		{"lock_memory", start->lock_memory == now->lock_memory},
+		{"spin", start->spin_ns == now->spin_ns},
+		{"pacer_cpu", start->pacer_cpu == now->pacer_cpu},
+		{"collector_cpu", start->collector_cpu == now->collector_cpu},
+		{"hardware_timestamps", same_names(start->hardware_timestamps, now->hardware_timestamps)},
+		{"shared_test_port", start->shared_test_port == now->shared_test_port},
 	};
 
 	for (size_t i = 0; i < sizeof keys / sizeof keys[0]; i++) {
@@ -235,24 +251,22 @@ static int run(struct program *program)
 	int level = LOG_INFO, warning_level = LOG_WARNING;
 	char modes[80];
 
-	if (owamp_engine_new(&server->engine, NULL, NULL, 0)) {
-		log_write(LOG_ERR, "starting: %s", strerror(errno));
+	if (machine_start(server))
 		return -1;
-	}
-	server->loop = owamp_engine_loop(server->engine);
 	server->start_time = owamp_ntp_from_unix_ns(owamp_real_ns());
 	if (owamp_loop_signals(server->loop, signals, sizeof signals / sizeof signals[0], on_signal,
 			       program)) {
 		log_write(LOG_ERR, "signals: %s", strerror(errno));
 		return -1;
 	}
-	if (server_listen(server))
+	if (server_listen(server) || ports_open(server))
 		return -1;
 	/* The archive belongs to the user that the server runs as. */
 	if (take_pid_file(program) || drop_privileges(server->config) || results_open(server))
 		return -1;
 	check_users(server->config, server->policy, server->keys, log_line, &warning_level);
 	tell_ready(program);
+	machine_describe(server);
 	policy_describe(server->policy, log_line, &level);
 	log_write(LOG_NOTICE, "owampd " OWAMP_VERSION " ready: %s; %zu keys",
 		  owamp_modes_text(server->config->modes, modes, sizeof modes),
@@ -273,6 +287,7 @@ static int clean_up(struct program *program)
 
 	if (server->loop)
 		server_stop(server);
+	ports_close(server);
 	error = store_free(server->store);
 	owamp_engine_free(server->engine);
 	policy_free(server->policy);

@@ -26,6 +26,13 @@ static const struct option options[] = {
 	{"group", required_argument, NULL, OPTION_KEY},
 	{"pid-file", required_argument, NULL, OPTION_KEY},
 	{"archive", required_argument, NULL, OPTION_KEY},
+	{"realtime-priority", required_argument, NULL, OPTION_KEY},
+	{"lock-memory", required_argument, NULL, OPTION_KEY},
+	{"spin", required_argument, NULL, OPTION_KEY},
+	{"pacer-cpu", required_argument, NULL, OPTION_KEY},
+	{"collector-cpu", required_argument, NULL, OPTION_KEY},
+	{"hardware-timestamps", required_argument, NULL, OPTION_KEY},
+	{"shared-test-port", required_argument, NULL, OPTION_KEY},
 	{"log-level", required_argument, NULL, OPTION_KEY},
 	{"foreground", no_argument, NULL, 'f'},
 	{"check-config", no_argument, NULL, OPTION_CHECK},
@@ -43,12 +50,22 @@ static const char help[] =
 	"      --keys FILE           key file; without one only open mode is offered\n"
 	"      --limits FILE         limits file: who may do what\n"
 	"      --test-ports LOW-HIGH UDP ports of test sessions, 0: any\n"
+	"      --shared-test-port PORT\n"
+	"                            one UDP port for all sessions that are received here, 0: none\n"
 	"      --modes LETTERS       modes to offer, of E (encrypted), A (authenticated), O (open)\n"
 	"      --pbkdf2-count COUNT  iterations for the key derivation, a power of two\n"
 	"      --user USER           run as USER\n"
 	"      --group GROUP         run as GROUP\n"
 	"      --pid-file FILE       write the process id to FILE\n"
 	"      --archive FILE        keep results in FILE; without one they are kept in memory\n"
+	"      --realtime-priority NUMBER\n"
+	"                            of the sending thread, where the system permits it; 0: ordinary\n"
+	"      --lock-memory YES|NO  never be paged out, where the system permits it\n"
+	"      --spin TIME           stay awake for so long before a packet is due; auto or up to 1ms\n"
+	"      --pacer-cpu CPU       the only CPU of the sending thread, or any\n"
+	"      --collector-cpu CPU   the only CPU of the receiving thread, or any\n"
+	"      --hardware-timestamps INTERFACE\n"
+	"                            have INTERFACE stamp what arrives; can be repeated\n"
 	"      --log-level LEVEL     debug, info, notice, warning or error\n"
 	"  -f, --foreground          stay in the foreground, log to stderr\n"
 	"      --check-config        check configuration and what it refers to, then exit\n"
@@ -149,7 +166,8 @@ static int first_pass(struct run *run)
 	return 0;
 }
 
-static int set_option(struct run *run, const char *name, const char *value)
+/* first: what the file says of it counts no more. */
+static int set_option(struct run *run, const char *name, const char *value, bool first)
 {
 	char key[32], why[256];
 	size_t i;
@@ -157,6 +175,8 @@ static int set_option(struct run *run, const char *name, const char *value)
 	for (i = 0; i < sizeof(key) - 1 && name[i]; i++)
 		key[i] = name[i] == '-' ? '_' : name[i];
 	key[i] = '\0';
+	if (first && config_key_is_list(key))
+		config_clear_list(run->config, key);
 	if (config_set(run->config, start_directory, key, value, why, sizeof(why)))
 		return fail(run, 2, "option --%s: %s", name, why);
 	return 0;
@@ -165,19 +185,16 @@ static int set_option(struct run *run, const char *name, const char *value)
 /* The options that are keys of the file as well. */
 static int second_pass(struct run *run)
 {
-	bool listen_given = false;
+	bool given[sizeof(options) / sizeof(options[0])] = {false};
 	int option, index = 0;
 
 	restart_options();
 	while ((option = next_option(run, &index)) != -1) {
 		if (option != OPTION_KEY)
 			continue;
-		if (strcmp(options[index].name, "listen") == 0 && !listen_given) {
-			config_clear_listen(run->config);
-			listen_given = true;
-		}
-		if (set_option(run, options[index].name, optarg))
+		if (set_option(run, options[index].name, optarg, !given[index]))
 			return OWAMP_EINVAL;
+		given[index] = true;
 	}
 	return 0;
 }

@@ -12,15 +12,6 @@
 
 #define ACCEPT_PAUSE_NS INT64_C(1000000000)
 
-static unsigned connections_from(const struct server *server, const struct sockaddr *peer)
-{
-	unsigned count = 0;
-
-	for (const struct connection *c = server->connections; c; c = c->next)
-		count += owamp_address_equal((const struct sockaddr *)&c->peer, peer);
-	return count;
-}
-
 /* Why this connection is one too many; NULL if it is not. */
 static const char *too_many(const struct server *server, const struct sockaddr *peer)
 {
@@ -30,7 +21,7 @@ static const char *too_many(const struct server *server, const struct sockaddr *
 		return "connections_max is reached";
 	if (server->handshake_count >= config->handshakes_max)
 		return "handshakes_max connections have not authenticated yet";
-	if (connections_from(server, peer) >= config->connections_per_address_max)
+	if (peers_count(&server->peers, peer) >= config->connections_per_address_max)
 		return "connections_per_address_max is reached";
 	return NULL;
 }

@@ -1,13 +1,18 @@
 /*
  * owampd's parts and what they know of each other.
  *
- *	main.c        start, signals, reload, end
- *	server.c      listening, limits on connections
- *	results.c     the archive and what it is charged to
- *	connection.c  one control connection: octets, set-up, dispatch
- *	session.c     one test session: checks, limits, socket, storage
- *	session_run.c its start, stop and results
- *	fetch.c       Fetch-Session
+ *	main.c           start, signals, reload, end
+ *	machine.c        what the data plane asks of the machine
+ *	server.c         listening, limits on connections
+ *	ports.c          the shared test port
+ *	results.c        the archive and what it is charged to
+ *	peers.c          how many connections there are from an address
+ *	connection.c     one control connection: octets, set-up, dispatch
+ *	session.c        one test session: checks, limits, socket, storage
+ *	session_start.c  Start-Sessions, in steps
+ *	session_run.c    their stop and results
+ *	session_log.c    what the log says of one at its end
+ *	fetch.c          Fetch-Session
  */
 #ifndef OWAMPD_SERVER_H
 #define OWAMPD_SERVER_H
@@ -22,11 +27,14 @@
 #include <owamp/worker.h>
 
 #include "config.h"
+#include "peers.h"
 #include "policy.h"
 #include "storage/store.h"
 
 struct connection;
 struct server;
+struct session;
+struct shared_port;
 
 struct listener {
 	struct server *server;
@@ -43,19 +51,36 @@ struct server {
 	struct store *store;
 	struct listener *listeners;
 	struct connection *connections;
+	struct peers peers;      /* of the connections */
 	struct connection *dead; /* closed, freed when nothing can refer to them */
 	struct owamp_post reap;
 	unsigned connection_count;
 	unsigned handshake_count; /* connections that are not set up yet */
 	owamp_ntp start_time;
 	struct owamp_timer accept_timer; /* listening again after running out of descriptors */
+	struct shared_port *ports;       /* NULL: sessions have ports of their own */
+	struct owamp_timer ports_timer;
+	uint32_t buffer_missed; /* the largest receive buffer that was not to be had, as the log says */
 };
+
+/* machine.c */
+int machine_start(struct server *server); /* engine and loop; logs what failed */
+void machine_describe(const struct server *server);
 
 /* server.c */
 int server_listen(struct server *server); /* logs what failed */
 void server_stop(struct server *server);  /* closes listeners and connections */
 /* After a reload: new classes, no new sessions with old keys; drops connections that the limits rule out. */
 void server_reloaded(struct server *server, const struct owamp_keyfile *keys_before);
+
+/* ports.c */
+int ports_open(struct server *server);   /* logs what failed */
+void ports_close(struct server *server); /* all sessions are gone */
+/*
+ * A place at the shared port for a session that we receive at local, and the
+ * port's number. 0: the session has to have a port of its own.
+ */
+uint16_t ports_take(struct session *session, const struct sockaddr *local);
 
 /* results.c */
 int results_open(struct server *server);       /* logs what failed */
@@ -67,10 +92,13 @@ struct session {
 	struct session *next;
 	struct owamp_request request; /* slots are ours */
 	bool sends;
-	bool complete;
+	bool running; /* started, and not complete or ended */
+	bool awaited; /* its last packets may still arrive, after a Stop-Sessions */
 	bool settled;
-	int fd;
-	struct sockaddr_storage peer; /* of the test packets */
+	int fd;                              /* -1: at the shared port, or no longer needed */
+	struct owamp_collector_place *place; /* at the shared port; NULL: none */
+	double packet_rate;                  /* of the busiest second */
+	struct sockaddr_storage peer;        /* of the test packets */
 	struct owamp_pacer_session *pacing;
 	struct owamp_collector_session *collecting;
 	struct owamp_timer complete_timer;
@@ -113,6 +141,14 @@ struct connection {
 	int key_error;
 
 	struct session *sessions;
+	unsigned session_count;
+	unsigned new_count; /* accepted, and not started */
+	unsigned running_count;
+	unsigned awaited_count;
+	enum { START_NONE, START_RECEIVERS, START_SENDERS } starting;
+	struct session *start_next;
+	unsigned start_count;
+	struct owamp_timer start_timer;
 	bool started;
 	bool stop_sent;
 	bool stop_received;
@@ -149,10 +185,21 @@ static inline const struct sockaddr *session_address(const struct sockaddr_stora
 void session_request(struct connection *connection, const struct owamp_request *request);
 void session_free(struct session *session);
 
-/* session_run.c */
+/* session_start.c */
+/* Takes the time it needs in turns of the loop; connection->starting tells. */
 void session_start_all(struct connection *connection);
+void session_start_abort(struct connection *connection);
 /* Sessions were accepted and not started. */
 bool session_any_new(const struct connection *connection);
+
+/* session_log.c */
+void session_log_receiver(const struct session *session, const struct owamp_receive_health *health,
+			  uint32_t cut, const char *how, const char *reason);
+void session_log_sender(const struct session *session);
+
+/* session_run.c */
+/* No more packets: all were sent or have arrived, or it was ended. */
+void session_not_running(struct session *session);
 void session_stop_received(struct connection *connection, const struct owamp_control_server_event *event);
 /* A client that goes on to the next round does not wait for what may still arrive. */
 void session_settle_now(struct connection *connection);

@@ -26,11 +26,18 @@
 #define HEADERS_IPV4 28
 #define HEADERS_IPV6 48
 
+/* UDP payload. */
+static size_t packet_octets(const struct connection *connection, const struct owamp_request *request)
+{
+	size_t base = connection->mode == OWAMP_MODE_OPEN ? OWAMP_PACKET_OPEN : OWAMP_PACKET_SECURE;
+
+	return base + request->padding;
+}
+
 /* What is wrong with the request itself; NULL if nothing. *accept says it on the wire. */
 static const char *check(const struct connection *connection, const struct owamp_request *request,
 			 uint8_t *accept)
 {
-	size_t base = connection->mode == OWAMP_MODE_OPEN ? OWAMP_PACKET_OPEN : OWAMP_PACKET_SECURE;
 	owamp_ntp now = owamp_ntp_from_unix_ns(owamp_real_ns());
 	owamp_interval turn;
 
@@ -53,7 +60,7 @@ static const char *check(const struct connection *connection, const struct owamp
 		return "Start Time is decades away";
 	if (owamp_ntp_diff_ns(now, request->start) - owamp_interval_to_ns(request->timeout) > PAST_MAX_NS)
 		return "Start Time is long past: do the clocks agree?";
-	if (request->padding > OWAMP_PACKET_MAX - base)
+	if (packet_octets(connection, request) > OWAMP_PACKET_MAX)
 		return "packets would be larger than UDP allows";
 	if (request->conf_sender && owamp_type_p_dscp(request->type_p) < 0)
 		return "Type-P descriptor is not a DSCP";
@@ -81,9 +88,8 @@ static const char *check_peer(const struct connection *connection, const struct 
 static void weigh(const struct connection *connection, const struct owamp_request *request,
 		  struct policy_demand *demand)
 {
-	size_t base = connection->mode == OWAMP_MODE_OPEN ? OWAMP_PACKET_OPEN : OWAMP_PACKET_SECURE;
-	double octets =
-		(double)(base + request->padding) + (request->ipvn == 4 ? HEADERS_IPV4 : HEADERS_IPV6);
+	double octets = (double)packet_octets(connection, request) +
+			(request->ipvn == 4 ? HEADERS_IPV4 : HEADERS_IPV6);
 	owamp_ntp now = owamp_ntp_from_unix_ns(owamp_real_ns());
 	int64_t ahead = owamp_ntp_diff(request->start, now);
 	uint32_t peak = owamp_schedule_peak(request->slots, request->slot_count, RATE_WINDOW);
@@ -149,6 +155,7 @@ void session_free(struct session *session)
 	owamp_loop_cancel_timer(loop, &session->complete_timer);
 	owamp_pacer_end(session->pacing);
 	owamp_collector_end(session->collecting);
+	owamp_collector_place_leave(session->place);
 	if (session->fd >= 0)
 		close(session->fd);
 	policy_release(session->grant);
@@ -159,29 +166,54 @@ void session_free(struct session *session)
 	free(session);
 }
 
+/* Our address of the request, on the link of the control connection. */
+static void local_address(const struct session *session, struct sockaddr_storage *local)
+{
+	const struct owamp_request *request = &session->request;
+
+	owamp_address_from_request(request->ipvn,
+				   session->sends ? request->sender_address : request->receiver_address, 0,
+				   local);
+	if (request->ipvn == 6)
+		((struct sockaddr_in6 *)local)->sin6_scope_id =
+			((const struct sockaddr_in6 *)&session->connection->local)->sin6_scope_id;
+}
+
+/* What the kernel refuses costs records on a busy machine; said again only when still more is wanted. */
+static void check_buffer(const struct session *session, uint32_t wanted)
+{
+	struct server *server = session->connection->server;
+	uint32_t got = owamp_socket_receive_buffer(session->fd);
+	char got_text[LOG_OCTETS], wanted_text[LOG_OCTETS];
+
+	if (got >= wanted || wanted <= server->buffer_missed)
+		return;
+	server->buffer_missed = wanted;
+	log_write(LOG_NOTICE,
+		  "the kernel gives a receive buffer of %s where %s are wanted for %.0f packets/s: raise "
+		  "net.core.rmem_max",
+		  log_octets(got, got_text), log_octets(wanted, wanted_text), session->packet_rate);
+}
+
 /* Binds the test socket to our address of the request, which must be ours. */
-static int open_socket(struct session *session, char *reason, size_t reason_size)
+static int open_socket(struct session *session, const struct sockaddr *local, char *reason,
+		       size_t reason_size)
 {
 	struct connection *connection = session->connection;
 	const struct config *server_config = connection->server->config;
 	struct owamp_request *request = &session->request;
-	struct sockaddr_storage local = {.ss_family = AF_UNSPEC};
 	struct owamp_test_socket_config config = {
-		.local = session_address(&local),
+		.local = local,
 		.port_low = server_config->test_port_low,
 		.port_high = server_config->test_port_high,
 		.receive = !session->sends,
+		.receive_buffer =
+			owamp_receive_buffer(session->packet_rate, packet_octets(connection, request)),
 		.dscp = session->sends ? (uint8_t)owamp_type_p_dscp(request->type_p) : 0,
 	};
 	uint16_t port;
 	int error;
 
-	owamp_address_from_request(request->ipvn,
-				   session->sends ? request->sender_address : request->receiver_address, 0,
-				   &local);
-	if (request->ipvn == 6)
-		((struct sockaddr_in6 *)&local)->sin6_scope_id =
-			((const struct sockaddr_in6 *)&connection->local)->sin6_scope_id;
 	error = owamp_socket_test(&session->fd, &config, &port);
 	if (error == OWAMP_ELIMIT)
 		snprintf(reason, reason_size, "test_ports %u-%u are all in use", config.port_low,
@@ -195,15 +227,31 @@ static int open_socket(struct session *session, char *reason, size_t reason_size
 	if (error)
 		return error != OWAMP_ELIMIT && (errno == EADDRNOTAVAIL || errno == EINVAL) ? OWAMP_EINVAL
 											    : OWAMP_ELIMIT;
-	if (session->sends)
+	if (session->sends) {
 		request->sender_port = port;
-	else
+	} else {
 		request->receiver_port = port;
+		check_buffer(session, config.receive_buffer);
+	}
 	if (session->sends && connect(session->fd, session_address(&session->peer),
 				      owamp_address_size(session_address(&session->peer)))) {
 		snprintf(reason, reason_size, "connecting the test socket: %s", strerror(errno));
 		return OWAMP_EINVAL;
 	}
+	return 0;
+}
+
+/* Where its packets leave or arrive. */
+static int open_port(struct session *session, char *reason, size_t reason_size)
+{
+	struct sockaddr_storage local = {.ss_family = AF_UNSPEC};
+	uint16_t shared;
+
+	local_address(session, &local);
+	shared = session->sends ? 0 : ports_take(session, session_address(&local));
+	if (shared == 0)
+		return open_socket(session, session_address(&local), reason, reason_size);
+	session->request.receiver_port = shared;
 	return 0;
 }
 
@@ -239,7 +287,8 @@ static int admit(struct session *session, uint8_t *accept, char *reason, size_t 
 			       accept, reason, reason_size);
 	if (error)
 		return error;
-	error = open_socket(session, reason, reason_size);
+	session->packet_rate = demand.packet_rate;
+	error = open_port(session, reason, reason_size);
 	if (error) {
 		*accept = error == OWAMP_EINVAL ? OWAMP_ACCEPT_UNSUPPORTED : OWAMP_ACCEPT_TEMPORARY_RESOURCES;
 		return error;
@@ -265,15 +314,6 @@ static void refuse(struct connection *connection, uint8_t accept, const char *re
 		connection_drop(connection, LOG_ERR, "internal error in refusing a session");
 }
 
-static unsigned session_count(const struct connection *connection)
-{
-	unsigned count = 0;
-
-	for (const struct session *s = connection->sessions; s; s = s->next)
-		count++;
-	return count;
-}
-
 void session_request(struct connection *connection, const struct owamp_request *request)
 {
 	struct session *session;
@@ -288,7 +328,7 @@ void session_request(struct connection *connection, const struct owamp_request *
 		refuse(connection, OWAMP_ACCEPT_FAILURE, "the user's key was changed or removed");
 		return;
 	}
-	if (!wrong && session_count(connection) >= connection->server->config->sessions_per_connection_max) {
+	if (!wrong && connection->session_count >= connection->server->config->sessions_per_connection_max) {
 		/* Results of open-mode sessions stay with the connection. */
 		refuse(connection, OWAMP_ACCEPT_TEMPORARY_RESOURCES,
 		       "sessions_per_connection_max is reached");
@@ -313,6 +353,8 @@ void session_request(struct connection *connection, const struct owamp_request *
 		connection->start_by = owamp_mono_ns() + START_TIMEOUT_NS;
 	session->next = connection->sessions;
 	connection->sessions = session;
+	connection->session_count++;
+	connection->new_count++;
 	if (owamp_control_server_accept_session(connection->control, OWAMP_ACCEPT_OK,
 						session->sends ? session->request.sender_port
 							       : session->request.receiver_port,

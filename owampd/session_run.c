@@ -1,14 +1,11 @@
-/* Test sessions from Start-Sessions to their final results. */
+/* Test sessions from their stop to their final results. */
 #include "server.h"
 
-#include <inttypes.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
-#include <owamp/crypto.h>
 #include <owamp/error.h>
 
 #include "log.h"
@@ -16,119 +13,11 @@
 /* How long a receiver may go on after a Stop-Sessions, beyond its Timeout. */
 #define SETTLE_NS INT64_C(2000000000)
 
-static void sender_complete(struct owamp_timer *timer)
+void session_not_running(struct session *session)
 {
-	struct session *session = timer->context;
-
-	session->complete = true;
-	session_settle(session->connection);
-}
-
-static void sender_finished(void *context)
-{
-	struct session *session = context;
-	const struct server *server = session->connection->server;
-	owamp_ntp now = owamp_ntp_from_unix_ns(owamp_real_ns());
-	int64_t wait = owamp_ntp_diff_ns(owamp_pacer_last(session->pacing) + session->request.timeout, now);
-
-	if (wait < 0)
-		wait = 0;
-	session->complete_timer.expired = sender_complete;
-	session->complete_timer.context = session;
-	(void)owamp_loop_set_timer(server->loop, &session->complete_timer,
-				   owamp_mono_ns() + wait + server->config->end_delay_ns);
-}
-
-static void receiver_finished(void *context)
-{
-	struct session *session = context;
-
-	session->complete = true;
-	session_settle(session->connection);
-}
-
-static void record_sink(void *context, const struct owamp_record *record)
-{
-	store_append(context, record);
-}
-
-static int start_sender(struct session *session)
-{
-	struct connection *connection = session->connection;
-	struct owamp_sender_config config = {
-		.mode = connection->mode,
-		.request = &session->request,
-		.control_keys = owamp_control_server_keys(connection->control),
-	};
-	struct owamp_sender *sender;
-	int error = owamp_random(config.padding_seed, sizeof config.padding_seed);
-
-	if (!error)
-		error = owamp_sender_new(&sender, &config);
-	if (error)
-		return error;
-	error = owamp_pacer_start(owamp_engine_pacer(connection->server->engine), sender, session->fd,
-				  sender_finished, session, &session->pacing);
-	if (error)
-		owamp_sender_free(sender);
-	return error;
-}
-
-/* From now on the archive has the session. */
-static int start_storing(struct session *session)
-{
-	const struct connection *connection = session->connection;
-	char peer[OWAMP_ADDRESS_TEXT];
-	const struct archive_session description = {
-		.request = session->request,
-		.mode = connection->mode,
-		.received = true,
-		.identity = connection->key_id[0] ? connection->key_id : NULL,
-		.class_name = policy_class_name(connection->klass),
-		.peer = owamp_address_text(session_address(&connection->peer), false, peer),
-		.program = "owampd",
-		.created_ns = session->created_ns,
-	};
-
-	return store_start(session->stored, &description);
-}
-
-static int start_receiver(struct session *session)
-{
-	struct connection *connection = session->connection;
-	const struct owamp_receiver_config config = {
-		.mode = connection->mode,
-		.request = &session->request,
-		.control_keys = owamp_control_server_keys(connection->control),
-	};
-	struct owamp_receiver *receiver;
-	int error = start_storing(session);
-
-	if (!error)
-		error = owamp_receiver_new(&receiver, &config, record_sink, session->stored);
-	if (error)
-		return error;
-	error = owamp_collector_start(owamp_engine_collector(connection->server->engine), receiver,
-				      session->fd, session_address(&session->peer), receiver_finished,
-				      session, &session->collecting);
-	if (error)
-		owamp_receiver_free(receiver);
-	return error;
-}
-
-/* Accepted and not yet started. */
-static bool session_is_new(const struct session *session)
-{
-	return !session->pacing && !session->collecting && !session->stop_known && !session->settled;
-}
-
-bool session_any_new(const struct connection *connection)
-{
-	for (const struct session *s = connection->sessions; s; s = s->next) {
-		if (session_is_new(s))
-			return true;
-	}
-	return false;
+	session->connection->running_count -= session->running;
+	session->connection->awaited_count -= session->awaited;
+	session->running = session->awaited = false;
 }
 
 void session_settle_now(struct connection *connection)
@@ -136,44 +25,6 @@ void session_settle_now(struct connection *connection)
 	if (!connection->started)
 		return;
 	owamp_loop_cancel_timer(connection->server->loop, &connection->settle_timer);
-	session_settle(connection);
-}
-
-void session_start_all(struct connection *connection)
-{
-	unsigned count = 0;
-	int error = 0;
-
-	session_settle_now(connection);
-	for (struct session *s = connection->sessions; s && !error; s = s->next) {
-		if (!session_is_new(s))
-			continue;
-		count++;
-		if (!s->sends)
-			error = start_receiver(s);
-	}
-	/* The client starts when it sees the answer: out with it before our own packets. */
-	if (owamp_control_server_start_ack(connection->control,
-					   error ? OWAMP_ACCEPT_INTERNAL : OWAMP_ACCEPT_OK)) {
-		connection_drop(connection, LOG_ERR, "internal error in Start-Ack");
-		return;
-	}
-	if (error) {
-		connection_drop(connection, LOG_ERR, "starting to receive: %s", owamp_error_text(error));
-		return;
-	}
-	connection->started = true;
-	connection->stop_sent = connection->stop_received = false;
-	connection_send_now(connection);
-	for (struct session *s = connection->sessions; s && !error; s = s->next) {
-		if (session_is_new(s) && s->sends)
-			error = start_sender(s);
-	}
-	if (error) {
-		connection_drop(connection, LOG_ERR, "starting to send: %s", owamp_error_text(error));
-		return;
-	}
-	log_write(LOG_INFO, "%s: %u session%s started", connection->name, count, count == 1 ? "" : "s");
 	session_settle(connection);
 }
 
@@ -207,13 +58,46 @@ static void send_stop(struct connection *connection)
 		connection_wait(connection);
 }
 
-static struct session *find_receiver(struct connection *connection, const uint8_t sid[OWAMP_SID_SIZE])
-{
-	struct session *session = connection->sessions;
+/* Our receivers, by SID. */
+struct receivers {
+	struct session **sessions;
+	size_t count;
+};
 
-	while (session && (session->sends || memcmp(session->request.sid, sid, OWAMP_SID_SIZE) != 0))
-		session = session->next;
-	return session;
+static int compare_sids(const void *a, const void *b)
+{
+	const struct session *const *one = a, *const *other = b;
+
+	return memcmp((*one)->request.sid, (*other)->request.sid, OWAMP_SID_SIZE);
+}
+
+static int compare_sid(const void *sid, const void *element)
+{
+	const struct session *const *session = element;
+
+	return memcmp(sid, (*session)->request.sid, OWAMP_SID_SIZE);
+}
+
+static int list_receivers(const struct connection *connection, struct receivers *receivers)
+{
+	receivers->count = 0;
+	receivers->sessions = calloc(connection->session_count + 1, sizeof(struct session *));
+	if (!receivers->sessions)
+		return OWAMP_ENOMEM;
+	for (struct session *s = connection->sessions; s; s = s->next) {
+		if (!s->sends)
+			receivers->sessions[receivers->count++] = s;
+	}
+	qsort(receivers->sessions, receivers->count, sizeof(struct session *), compare_sids);
+	return 0;
+}
+
+static struct session *find_receiver(const struct receivers *receivers, const uint8_t sid[OWAMP_SID_SIZE])
+{
+	struct session **found =
+		bsearch(sid, receivers->sessions, receivers->count, sizeof(struct session *), compare_sid);
+
+	return found ? *found : NULL;
 }
 
 static int keep_stop(struct session *session, const struct owamp_stop_session *stop)
@@ -226,7 +110,31 @@ static int keep_stop(struct session *session, const struct owamp_stop_session *s
 	session->stop = *stop;
 	session->stop.skips = session->skips;
 	session->stop_known = true;
+	/* As the client does: a clock that is behind must cost no records. */
+	if (session->running && stop->next_seq == session->request.packets) {
+		session->awaited = true;
+		session->connection->awaited_count++;
+	}
 	return 0;
+}
+
+/* The longest Timeout of those that were stopped, or a negative error. */
+static int64_t keep_stops(struct connection *connection, const struct owamp_control_server_event *event)
+{
+	struct receivers receivers;
+	int64_t longest = 0;
+	int error = list_receivers(connection, &receivers);
+
+	for (size_t i = 0; i < event->session_count && !error; i++) {
+		struct session *session = find_receiver(&receivers, event->sessions[i].sid);
+
+		/* The machine has checked that the SIDs are those of our receivers. */
+		error = session ? keep_stop(session, &event->sessions[i]) : OWAMP_ESTATE;
+		if (!error && owamp_interval_to_ns(session->request.timeout) > longest)
+			longest = owamp_interval_to_ns(session->request.timeout);
+	}
+	free(receivers.sessions);
+	return error ? error : longest;
 }
 
 void session_settle_expired(struct owamp_timer *timer)
@@ -238,19 +146,12 @@ static void end_receiver(struct session *session, enum archive_outcome outcome, 
 
 void session_stop_received(struct connection *connection, const struct owamp_control_server_event *event)
 {
-	int64_t longest = 0;
+	int64_t longest = keep_stops(connection, event);
 
 	connection->stop_received = true;
-	for (size_t i = 0; i < event->session_count; i++) {
-		struct session *session = find_receiver(connection, event->sessions[i].sid);
-
-		/* The machine has checked that the SIDs are those of our receivers. */
-		if (!session || keep_stop(session, &event->sessions[i])) {
-			connection_drop(connection, LOG_ERR, "out of memory");
-			return;
-		}
-		if (owamp_interval_to_ns(session->request.timeout) > longest)
-			longest = owamp_interval_to_ns(session->request.timeout);
+	if (longest < 0) {
+		connection_drop(connection, LOG_ERR, "Stop-Sessions: %s", owamp_error_text((int)longest));
+		return;
 	}
 	if (event->accept != OWAMP_ACCEPT_OK) {
 		char reason[80];
@@ -267,70 +168,6 @@ void session_stop_received(struct connection *connection, const struct owamp_con
 	(void)owamp_loop_set_timer(connection->server->loop, &connection->settle_timer,
 				   owamp_mono_ns() + longest + SETTLE_NS);
 	session_settle(connection);
-}
-
-__attribute__((format(printf, 3, 4))) static void append(char *line, size_t size, const char *format, ...)
-{
-	size_t used = strlen(line);
-	va_list arguments;
-
-	va_start(arguments, format);
-	vsnprintf(line + used, size - used, format, arguments);
-	va_end(arguments);
-}
-
-/* What was never sent is not lost: packets beyond the sender's last, and those it skipped. */
-static uint64_t count_lost(const struct session *session, const struct owamp_receiver_counters *counters,
-			   uint32_t cut)
-{
-	uint64_t received = counters->results[OWAMP_RECEIVE_OK] - counters->duplicates;
-	uint64_t lost = counters->lost, skipped;
-
-	if (!session->stop_known)
-		return lost;
-	if (session->stop.next_seq == cut && received <= cut)
-		lost = cut - received;
-	skipped = owamp_skips_below(session->stop.skips, session->stop.skip_count, cut);
-	return lost > skipped ? lost - skipped : 0;
-}
-
-/* What went wrong is said only where something did. */
-static void log_receiver(const struct session *session, const struct owamp_receive_health *health,
-			 uint32_t cut, const char *how, const char *reason)
-{
-	const struct owamp_receiver_counters *counters = &health->counters;
-	uint64_t lost = store_lost(session->stored), left_out = store_left_out(session->stored);
-	char line[512] = "", early[64] = "";
-
-	for (int i = OWAMP_RECEIVE_OK + 1; i < OWAMP_RECEIVE_RESULTS; i++) {
-		if (counters->results[i])
-			append(line, sizeof line, "; %" PRIu64 " discarded: %s", counters->results[i],
-			       owamp_receive_result_name((enum owamp_receive_result)i));
-	}
-	if (counters->results[OWAMP_RECEIVE_TIME])
-		append(line, sizeof line, " (send time %+.6f s from ours)",
-		       (double)counters->time_offset_ns / 1e9);
-	if (health->strangers)
-		append(line, sizeof line, "; %" PRIu64 " from strangers", health->strangers);
-	if (health->unstamped)
-		append(line, sizeof line, "; %" PRIu64 " without a kernel timestamp", health->unstamped);
-	if (health->socket_drops)
-		append(line, sizeof line, "; %" PRIu64 " dropped at our own socket", health->socket_drops);
-	if (session->stop_known && session->stop.next_seq < session->request.packets)
-		append(early, sizeof early, "; ended early, at packet %u of %u", session->stop.next_seq,
-		       session->request.packets);
-	if (reason)
-		append(line, sizeof line, "; %s", reason);
-	if (lost)
-		append(line, sizeof line, "; %" PRIu64 " records could not be stored", lost);
-	if (left_out)
-		append(line, sizeof line, "; %" PRIu64 " duplicates left out", left_out);
-	log_write(line[0] ? LOG_WARNING : LOG_INFO,
-		  "%s: session %s %s: %" PRIu64 " packets received, %" PRIu64 " lost, %" PRIu64
-		  " duplicates%s%s",
-		  session->connection->name, session->sid_text, how,
-		  counters->results[OWAMP_RECEIVE_OK] - counters->duplicates,
-		  count_lost(session, counters, cut), counters->duplicates, early, line);
 }
 
 /* Stops receiving. What makes the results invalid is a reason; where they end is *cut. */
@@ -371,6 +208,7 @@ static void end_receiver(struct session *session, enum archive_outcome outcome, 
 		owamp_collector_health(session->collecting, &health);
 		owamp_collector_end(session->collecting);
 		session->collecting = NULL;
+		session_not_running(session);
 		end.receive_health = &health;
 	}
 	/* The rest of the grant is the store's now. */
@@ -379,48 +217,21 @@ static void end_receiver(struct session *session, enum archive_outcome outcome, 
 	end.end_ns = owamp_real_ns();
 	outcome = store_finish(session->stored, &end, cut);
 	if (started)
-		log_receiver(session, &health, cut, how[outcome], end.reason);
+		session_log_receiver(session, &health, cut, how[outcome], end.reason);
 	/* The store has its own account of the sender now. */
 	free(session->skips);
 	session->skips = NULL;
 	session->stop.skips = NULL;
 }
 
-static void log_sender(const struct session *session)
+/* In open mode a session stays, for its results; what it received with does not. */
+static void let_socket_go(struct session *session)
 {
-	struct owamp_send_health health;
-	struct owamp_stop_session state;
-	char line[160] = "";
-
-	owamp_pacer_state(session->pacing, &state);
-	owamp_pacer_health(session->pacing, &health);
-	if (state.skip_count)
-		append(line, sizeof line, "; %u skip ranges", state.skip_count);
-	if (health.send_errors)
-		append(line, sizeof line, "; %" PRIu64 " send errors, last: %s", health.send_errors,
-		       strerror(health.last_errno));
-	log_write(line[0] ? LOG_WARNING : LOG_INFO,
-		  "%s: session %s ended: %" PRIu64
-		  " of %u packets sent, late by %.1f us on average, %.1f us at most%s",
-		  session->connection->name, session->sid_text, health.sent, session->request.packets,
-		  health.lateness_mean_ns / 1e3, (double)health.lateness_max_ns / 1e3, line);
-}
-
-static bool all_complete(const struct connection *connection)
-{
-	for (const struct session *s = connection->sessions; s; s = s->next) {
-		if ((s->pacing || s->collecting) && !s->complete)
-			return false;
-	}
-	return true;
-}
-
-/* As the client does: a clock that is behind must cost no records. */
-static bool may_still_arrive(const struct session *session)
-{
-	return session->collecting && !session->complete && session->stop_known &&
-	       session->stop.next_seq == session->request.packets &&
-	       session->connection->settle_timer.due.place != 0;
+	owamp_collector_place_leave(session->place);
+	session->place = NULL;
+	if (session->fd >= 0)
+		close(session->fd);
+	session->fd = -1;
 }
 
 static void remove_settled(struct connection *connection)
@@ -435,34 +246,31 @@ static void remove_settled(struct connection *connection)
 			continue;
 		}
 		if (session->sends)
-			log_sender(session);
-		/* In open mode the session stays, for its results; its socket does not. */
+			session_log_sender(session);
 		if (session->stored && store_is_there(session->stored) && !connection->key_id[0]) {
-			if (session->fd >= 0)
-				close(session->fd);
-			session->fd = -1;
+			let_socket_go(session);
 			link = &session->next;
 			continue;
 		}
 		*link = session->next;
+		connection->session_count--;
+		session_not_running(session);
 		session_free(session);
 	}
 }
 
 void session_settle(struct connection *connection)
 {
-	if (connection->closed || connection->closing || !connection->started)
+	if (connection->closed || connection->closing || !connection->started || connection->starting)
 		return;
-	if (!connection->stop_sent && all_complete(connection))
+	if (!connection->stop_sent && connection->running_count == 0)
 		send_stop(connection);
 	if (connection->closing || connection->closed)
 		return;
 	if (connection->stop_sent && connection->stop_received) {
-		for (const struct session *s = connection->sessions; s; s = s->next) {
-			if (may_still_arrive(s)) {
-				connection_kick(connection);
-				return;
-			}
+		if (connection->awaited_count > 0 && connection->settle_timer.due.place != 0) {
+			connection_kick(connection);
+			return;
 		}
 		owamp_loop_cancel_timer(connection->server->loop, &connection->settle_timer);
 		for (struct session *s = connection->sessions; s; s = s->next)
@@ -477,19 +285,23 @@ void session_settle(struct connection *connection)
 
 void session_abort_all(struct connection *connection, const char *reason)
 {
+	session_start_abort(connection);
 	while (connection->sessions) {
 		struct session *session = connection->sessions;
 
 		connection->sessions = session->next;
+		connection->session_count--;
 		if (session->pacing) {
 			owamp_pacer_stop(session->pacing);
-			log_sender(session);
+			session_log_sender(session);
 		}
 		end_receiver(session, ARCHIVE_BROKEN, reason);
 		/* Results of open mode can be had as long as the control connection lives (section 6.5). */
 		if (session->stored && !connection->key_id[0])
 			store_disown(session->stored);
+		session_not_running(session);
 		session_free(session);
 	}
+	connection->new_count = 0;
 	connection->started = false;
 }

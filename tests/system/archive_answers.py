@@ -112,7 +112,8 @@ class Answers:
                 rows.append({
                     "sender": session.sender, "receiver": session.receiver, "session_id": session.id,
                     "minute_ns": minute, "minute": to_minute(minute), "sent": figures.sent,
-                    "received": figures.received, "lost": figures.lost, "duplicates": figures.duplicates,
+                    "received": figures.received, "lost": figures.lost, "dropped": figures.dropped,
+                    "duplicates": figures.duplicates,
                     "reordered": late[minute], "delay_min_ns": figures.min, "delay_p50_ns": p50,
                     "delay_p95_ns": p95,
                     "delay_p99_ns": figures.percentile(99), "delay_p999_ns": figures.percentile(99.9),
@@ -139,6 +140,7 @@ class Answers:
                 rows.append({
                     "sender": sender, "receiver": receiver, name + "_ns": begin, name: text(begin, form),
                     "sent": figures.sent, "packets": figures.received, "lost": figures.lost,
+                    "dropped": figures.dropped,
                     "delay_min_ns": figures.min, "delay_p50_ns": figures.percentile(50),
                     "delay_p95_ns": figures.percentile(95), "delay_p99_ns": figures.percentile(99),
                     "delay_p999_ns": figures.percentile(99.9), "delay_max_ns": figures.max})
@@ -162,6 +164,7 @@ class Answers:
             "outcome": session.outcome, "reason": session.reason, "packets": session.packets,
             "sent": figures.sent, "received": figures.received, "lost": figures.lost,
             "loss_percent": round(percent(figures.lost, figures.sent), 4) if figures.sent else None,
+            "dropped": figures.dropped,
             "duplicates": figures.duplicates, "reordered": len(reordered(session.content)),
             "delay_min_ns": figures.min, "delay_p50_ns": figures.percentile(50),
             "delay_p95_ns": figures.percentile(95), "delay_p99_ns": figures.percentile(99),
@@ -213,7 +216,8 @@ class Answers:
             end = INT64_MAX if session.end_ns is None else session.end_ns
             steps = [row for row in make_clock()
                      if row[1] == session.program and row[5] and session.start <= row[0] <= end]
-            bad = (any((health[name] or 0) > most for name, most in (
+            dropped = Figures(session.content).dropped
+            bad = (dropped or any((health[name] or 0) > most for name, most in (
                 ("socket_drops", 0), ("unstamped", 0), ("send_errors", 0),
                 ("send_lateness_mean_ns", 1000000), ("send_lateness_max_ns", 100000000)))
                    or session.records_lost or steps)
@@ -221,7 +225,7 @@ class Answers:
                 rows.append({
                     "sender": session.sender, "receiver": session.receiver, "session_id": session.id,
                     "sid": session.sid, "start_ns": session.start, "start_time": precise(session.start),
-                    "outcome": session.outcome, "socket_drops": health["socket_drops"],
+                    "outcome": session.outcome, "dropped": dropped or None, "socket_drops": health["socket_drops"],
                     "unstamped": health["unstamped"], "send_errors": health["send_errors"],
                     "send_error_text": health["send_error_text"],
                     "send_lateness_mean_ns": health["send_lateness_mean_ns"],
@@ -247,7 +251,7 @@ class Answers:
 def latest(known, _):
     return [{"sender": row["sender"], "receiver": row["receiver"], "start_time": row["start_time"],
              "outcome": row["outcome"], "sent": row["sent"], "loss_percent": row["loss_percent"],
-             "min_ms": ms(row["delay_min_ns"]), "p50_ms": ms(row["delay_p50_ns"]),
+             "dropped": row["dropped"], "min_ms": ms(row["delay_min_ns"]), "p50_ms": ms(row["delay_p50_ns"]),
              "p99_ms": ms(row["delay_p99_ns"]),
              "clock_error_ms": ms(row["clock_error_ns"])} for row in known.latest_results()]
 
@@ -273,7 +277,7 @@ def hours(known, asked):
 
 
 def by_hour(known, asked):
-    return [{"hour": row["hour"], "packets": row["packets"], "lost": row["lost"],
+    return [{"hour": row["hour"], "packets": row["packets"], "lost": row["lost"], "dropped": row["dropped"],
              "min_ms": ms(row["delay_min_ns"]), "p50_ms": ms(row["delay_p50_ns"]),
              "p99_ms": ms(row["delay_p99_ns"]), "p999_ms": ms(row["delay_p999_ns"]),
              "max_ms": ms(row["delay_max_ns"])} for row in hours(known, asked)]
@@ -283,7 +287,7 @@ def by_day(known, asked):
     rows = [row for row in known.daily_percentiles()
             if is_asked(row, asked)]
     return [{"day": row["day"], "sent": row["sent"], "loss_percent": percent(row["lost"], row["sent"]),
-             "p50_ms": ms(row["delay_p50_ns"]), "p95_ms": ms(row["delay_p95_ns"]),
+             "dropped": row["dropped"], "p50_ms": ms(row["delay_p50_ns"]), "p95_ms": ms(row["delay_p95_ns"]),
              "p99_ms": ms(row["delay_p99_ns"])} for row in reversed(rows)][:30]
 
 
@@ -326,9 +330,10 @@ def suspects(known, asked):
     rows = []
     for session in started(known, asked):
         total, health = known.totals(session), collections.defaultdict(lambda: None, session.health or {})
-        if total["lost"]:
+        if total["lost"] or total["dropped"]:
             rows.append({"start_time": total["start_time"], "sid": session.sid, "lost": total["lost"],
-                         "loss_percent": total["loss_percent"], "socket_drops": health["socket_drops"],
+                         "loss_percent": total["loss_percent"], "dropped": total["dropped"],
+                         "socket_drops": health["socket_drops"],
                          "discarded_time": health["discarded_time"], "send_errors": health["send_errors"],
                          "late_max_ms": ms(health["send_lateness_max_ns"]),
                          "suspect": "meter" if session.id in troubled else "network"})
@@ -338,7 +343,7 @@ def suspects(known, asked):
 def bad_meter(known, asked):
     rows = [row for row in known.meter_trouble() if within(asked.begin, row["start_ns"], asked.end)]
     return [{"start_time": row["start_time"], "sender": row["sender"], "receiver": row["receiver"],
-             "socket_drops": row["socket_drops"], "unstamped": row["unstamped"],
+             "dropped": row["dropped"], "socket_drops": row["socket_drops"], "unstamped": row["unstamped"],
              "send_errors": row["send_errors"], "send_error_text": row["send_error_text"],
              "late_mean_ms": ms(row["send_lateness_mean_ns"]), "late_max_ms": ms(row["send_lateness_max_ns"]),
              "records_lost": row["records_lost"], "clock_steps": row["clock_steps"]}
@@ -400,7 +405,7 @@ def routes(known, asked):
 
 def plot(known, asked):
     rows = [{"send_time_ns": send_ns(record), "seq": record.seq, "delay_ns": delay_ns(record),
-             "ttl": record.ttl}
+             "dropped": record.dropped, "ttl": record.ttl}
             for session in known.of_pair(asked) for record in session.content
             if within(asked.begin, send_ns(record), asked.end) and not record.duplicate]
     return sorted_by(rows, "send_time_ns")

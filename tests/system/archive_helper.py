@@ -18,7 +18,7 @@ HOUR = 60 * MINUTE
 WAL_SEQUENCE = slice(12, 16)  # of the log's header: counts how often the log began anew
 
 # One record, as on the wire; receive is 0 if it was lost.
-Record = collections.namedtuple("Record", "seq send receive send_error receive_error ttl duplicate")
+Record = collections.namedtuple("Record", "seq send receive send_error receive_error ttl duplicate dropped")
 
 
 def connect(path, **options):
@@ -54,19 +54,20 @@ def wal_sequence(path):
 
 
 def _record(row):
-    seq, send_ns, delay_ns, duplicate, send_error, receive_error, ttl, send_residue, receive_residue = row
+    (seq, send_ns, delay_ns, duplicate, dropped, send_error, receive_error, ttl, send_residue,
+     receive_residue) = row
     send = archive_model.to_ntp(send_ns) + send_residue
     receive = 0
     if delay_ns is not None:
         receive = send + archive_model.rounded(delay_ns << 32, SECOND) + receive_residue
-    return Record(seq, send % 2**64, receive % 2**64, send_error, receive_error, ttl, duplicate)
+    return Record(seq, send % 2**64, receive % 2**64, send_error, receive_error, ttl, duplicate, dropped)
 
 
 def all_records(db):
     """Of each session_id, the records by arrival; arrivals are counted from 0 without a gap."""
     found = collections.defaultdict(list)
     for session_id, arrival, *row in db.execute(
-            "SELECT session_id, arrival, seq, send_time_ns, delay_ns, duplicate, send_error_estimate,"
+            "SELECT session_id, arrival, seq, send_time_ns, delay_ns, duplicate, dropped, send_error_estimate,"
             " receive_error_estimate, ttl, send_residue, receive_residue"
             " FROM packets ORDER BY session_id, arrival"):
         found[session_id].append((arrival, _record(row)))
@@ -109,10 +110,11 @@ def _delay_ns(record):
 
 def _minute(records, late):
     arrived = [record for record in records if record.receive and not record.duplicate]
-    lost = sum(not record.receive for record in records)
+    dropped = sum(record.dropped for record in records)
+    lost = sum(not record.receive for record in records) - dropped
     delays = [_delay_ns(record) for record in arrived]
     duplicates = sum(record.duplicate for record in records)
-    counts = (len(arrived) + lost, len(arrived), lost, duplicates, late)
+    counts = (len(arrived) + lost + dropped, len(arrived), lost, dropped, duplicates, late)
     if not arrived:
         return counts + (None,) * 10
     p50, p95, p99, p999 = (archive_model.percentile(delays, percent) for percent in (50, 95, 99, 99.9))
@@ -135,7 +137,8 @@ def derived(records, skips=()):
         late[minute] += record.seq < expected
         expected = max(expected, record.seq + 1)
         histograms[_send_ns(record) // HOUR * HOUR, archive_model.bucket(_delay_ns(record))] += 1
-    for record in sorted((record for record in records if not record.receive), key=lambda record: record.seq):
+    lost = (record for record in records if not record.receive and not record.dropped)
+    for record in sorted(lost, key=lambda record: record.seq):
         if losses and losses[-1][1] + 1 == record.seq:
             losses[-1] = (losses[-1][0], record.seq, losses[-1][2], _send_ns(record))
         else:
@@ -147,7 +150,7 @@ def all_derived(db):
     """What the file has of it, of each session_id."""
     found = collections.defaultdict(lambda: ({}, {}, []))
     for session_id, minute, *row in db.execute(
-            "SELECT session_id, minute_ns, sent, received, lost, duplicates, reordered, delay_min_ns,"
+            "SELECT session_id, minute_ns, sent, received, lost, dropped, duplicates, reordered, delay_min_ns,"
             " delay_p50_ns, delay_p95_ns, delay_p99_ns, delay_p999_ns, delay_max_ns, jitter_ns,"
             " send_error_ns, receive_error_ns, synchronized FROM minutes"):
         found[session_id][0][minute] = tuple(row)

@@ -28,7 +28,9 @@ NAMES = {PARIS: "paris", TOKYO: None, LIMA: "lima"}
 # About 9 us and 18 us, synchronized; 1 s, not synchronized; more than an integer has.
 FINE, FAIR, POOR, HUGE = 0x8899, 0x8999, 0x1980, 0x3FFF
 
-Record = collections.namedtuple("Record", "seq send receive duplicate send_error receive_error ttl")
+# dropped: by the receiving host's own socket.
+Record = collections.namedtuple("Record", "seq send receive duplicate send_error receive_error ttl dropped",
+                                defaults=(0,))
 
 
 def rounded(numerator, denominator):
@@ -80,7 +82,7 @@ def first_arrivals(records):
 
 
 def lost(records):
-    return [record for record in records if record.receive is None]
+    return [record for record in records if record.receive is None and not record.dropped]
 
 
 class Figures:
@@ -91,7 +93,8 @@ class Figures:
         self.delays = [delay_ns(record) for record in arrived]
         self.received = len(arrived)
         self.lost = len(lost(records))
-        self.sent = self.received + self.lost
+        self.dropped = sum(record.dropped for record in records)
+        self.sent = self.received + self.lost + self.dropped
         self.duplicates = sum(record.duplicate for record in records)
         self.min = min(self.delays, default=None)
         self.max = max(self.delays, default=None)
@@ -181,15 +184,19 @@ def at(values, seq, count):
     return values[seq * len(values) // count] if isinstance(values, list) else values
 
 
-def make_records(rng, start, count, interval, base, spread, loss=0.01, estimates=(FINE, FAIR), ttl=250):
-    """Records in the order of arrival. base, estimates and ttl can be lists: values that take turns."""
+def make_records(rng, start, count, interval, base, spread, loss=0.01, estimates=(FINE, FAIR), ttl=250, drop=0):
+    """Records in the order of arrival. base, estimates and ttl can be lists: values that take turns.
+
+    drop: the share of the missing ones that our own socket dropped.
+    """
     events, missing = [], 0
     for seq in range(count):
         send = to_ntp(start + seq * interval) + rng.randrange(4000)
         hops, errors = at(ttl, seq, count), at(estimates, seq, count)
         missing = missing - 1 if missing > 1 else rng.choice((1, 1, 1, 2, 7)) * (rng.random() < loss)
         if missing:
-            events.append((send + (2 << 32), Record(seq, send, None, 0, 1, errors[1], 255)))
+            dropped = int(rng.random() < drop)
+            events.append((send + (2 << 32), Record(seq, send, None, 0, 1, errors[1], 255, dropped)))
             continue
         delay = at(base, seq, count) + int(rng.lognormvariate(0, 1.3) * spread)
         receive = send + rounded(delay << 32, SECOND) + rng.randrange(-3, 4)
@@ -221,13 +228,13 @@ def make_sessions(seed):
         start = NOW - hours * HOUR + (1800 * SECOND if hours % 3 == 0 else 0)
         base = 12000000 if hours > 7 * 24 else 15000000
         add(there, start, 700, 5 * SECOND, base, 400000, columns=healthy)
-        add(there, start + 7123456789, 300, 11 * SECOND, base + 3000000, 2500000, loss=0.003)
+        add(there, start + 7123456789, 300, 11 * SECOND, base + 3000000, 2500000, loss=0.02, drop=0.5)
         if hours % 2:
             add(back, start, 500, 7 * SECOND, base - 2000000, 900000, ttl=[55, 54, 55], columns=healthy)
     # Two that start at a time: the second is the latest. Another sender to the same receiver.
-    add(back, NOW - 5 * HOUR, 50, 7 * SECOND, 13000000, 90000,
+    add(back, NOW - 5 * HOUR, 50, 7 * SECOND, 13000000, 90000, loss=0.1, drop=0.5,
         columns={"health": {**nothing, "socket_drops": 2}})
-    add(from_lima, NOW - 23 * HOUR, 300, 7 * SECOND, 170000000, 200000)
+    add(from_lima, NOW - 23 * HOUR, 300, 7 * SECOND, 170000000, 200000, loss=0.05, drop=0.5)
     # An hour in which nothing arrived.
     add(there, NOW - 5 * HOUR, 60, 60 * SECOND, 1, 1, loss=2, columns={"reason": "the link was down"})
     # Trouble of each kind; routes that change; packets that overtake one another.
@@ -267,8 +274,10 @@ def make_sessions(seed):
     add(from_lima, NOW - 9 * HOUR, 300, 10 * SECOND, 70000000, 200000, columns=healthy)
     add(from_lima, NOW - 8 * HOUR, 0, SECOND, 1, 1,
         columns={"outcome": "invalid", "reason": "a packet came that was never sent", "packets": 10})
+    # All that is missing was dropped, as far as is known.
+    add(from_lima, NOW - 7 * HOUR, 300, 10 * SECOND, 70000000, 200000, loss=0.02, drop=1, columns=healthy)
     # Packets that were never sent, and some that arrived and were called lost all the same.
-    add(there, NOW - 7 * HOUR + 222222222, 400, 9 * SECOND, 15000000, 100000, loss=0.05,
+    add(there, NOW - 7 * HOUR + 222222222, 400, 9 * SECOND, 15000000, 100000, loss=0.05, drop=0.5,
         columns={"skips": ((0, 0), (30, 59), (300, 301))})
     return sessions
 
@@ -305,7 +314,8 @@ def store_packets(db, session):
         if delay is not None:
             receive_residue = record.receive - record.send - rounded(delay << 32, SECOND)
         insert(db, "packets", session_id=session.id, arrival=2 * arrival, seq=record.seq, send_time_ns=send,
-               delay_ns=delay, duplicate=record.duplicate, send_error_estimate=record.send_error,
+               delay_ns=delay, marks=record.duplicate + 2 * record.dropped,
+               send_error_estimate=record.send_error,
                receive_error_estimate=record.receive_error, ttl=record.ttl,
                send_residue=record.send - to_ntp(send), receive_residue=receive_residue)
 
@@ -316,8 +326,8 @@ def store_summaries(db, session):
         figures = Figures(records)
         p50, p95 = figures.percentile(50), figures.percentile(95)
         insert(db, "minutes", session_id=session.id, minute_ns=minute, sent=figures.sent,
-               received=figures.received, lost=figures.lost, duplicates=figures.duplicates,
-               reordered=late[minute], delay_min_ns=figures.min,
+               received=figures.received, lost=figures.lost, dropped=figures.dropped,
+               duplicates=figures.duplicates, reordered=late[minute], delay_min_ns=figures.min,
                delay_p50_ns=p50, delay_p95_ns=p95, delay_p99_ns=figures.percentile(99),
                delay_p999_ns=figures.percentile(99.9), delay_max_ns=figures.max,
                jitter_ns=p95 - p50 if figures.received else None, send_error_ns=figures.send_error,

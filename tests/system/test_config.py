@@ -1,12 +1,14 @@
 """owampd's start: what it reads, what it says about it, and what it then is."""
 import os
+import re
 import subprocess
 
 import harness
 import netns
 import owamp
 
-EXAMPLES = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..", "docs", "examples")
+DOCS = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..", "docs")
+EXAMPLES, MANUALS = os.path.join(DOCS, "examples"), os.path.join(DOCS, "man")
 
 GOOD = """listen = {"127.0.0.1:5861"}
 test_ports = "9000-9100"
@@ -46,6 +48,24 @@ class Config(harness.SystemTest):
         limits, keys = (os.path.join(EXAMPLES, name) for name in ("owampd.limits", "owampd.pfs"))
         result = self.run_owampd("--check-config", "--limits", limits, "--keys", keys)
         self.assertEqual((result.returncode, result.stderr), (0, ""))
+
+    def test_example_defaults(self):
+        """What the example shows of each key, commented out, is right as it stands; the paths are not of here."""
+        with open(os.path.join(EXAMPLES, "owampd.conf"), encoding="ascii") as file:
+            shown = re.findall(r"^#?(([a-z0-9_]+) = .*)$", file.read(), re.MULTILINE)
+        manual = self.manual_keys()
+        self.assertEqual(sorted(key for _, key in shown), sorted(manual))
+        lines = [line for line, key in shown if key not in ("keys", "limits", "user", "group", "pid_file", "archive")]
+        keys = os.path.join(self.path, "keys")
+        harness.write_keys(keys, harness.KEYS)
+        path = self.write("conf", "\n".join(lines) + "\n")
+        result = self.run_owampd("--check-config", "-c", path, "--keys", keys)
+        self.assertEqual((result.returncode, result.stderr), (0, ""))
+
+    def manual_keys(self):
+        with open(os.path.join(MANUALS, "owampd.conf.5.scd"), encoding="utf-8") as file:
+            found = re.findall(r"^(\*[a-z0-9_]+\* = .*)$", file.read(), re.MULTILINE)
+        return [key for line in found for key in re.findall(r"\*([a-z0-9_]+)\* =", line)]
 
     def test_bad_conf(self):
         cases = (

@@ -61,6 +61,85 @@ class Counting(helper.OwstatsTest):
             found = self.ask(archive, "histogram", *arguments)
             self.assertEqual((found["received"], found["lost"]), (5, 1))
 
+    def dropped(self, *seqs):
+        """Ten packets, of which 2 and 8 are lost and these dropped."""
+        records = self.records(range(10), lost=(2, 8, *seqs))
+        return [record._replace(dropped=1, send_error=1) if record.seq in seqs else record for record in records]
+
+    def test_dropped(self):
+        """At the receiver's own socket: nowhere a loss, and said to be what it is."""
+        session = model.Session(1, (PARIS, TOKYO), NOW, self.dropped(3, 4, 7), health={
+            "sent": 10, "send_lateness_p50_ns": 1234, "send_lateness_p999_ns": 56789, "kernel_stamps": 5,
+            "kernel_gap_max_ns": 7000000, "socket_drops": 4, "hardware_stamped": 6, "send_errors": 1,
+            "send_error_text": "\033No"})
+        archive = self.archive_of([session])
+        note = "3 packets were dropped at the receiver's own socket: not counted as lost"
+        for pruned in (False, True):
+            shown = self.ask(archive, "show", session.sid)
+            summed = self.ask(archive, "summary", PARIS, TOKYO)
+            timeline = self.ask(archive, "timeline", PARIS, TOKYO, "--step", "1h")
+            for found in (shown["session"], summed["directions"][0], timeline["steps"][0],
+                          self.ask(archive)["sessions"][0]):
+                self.assertEqual((found["sent"], found["received"], found["lost"], found["dropped"],
+                                  found["lost_percent"]), (10, 5, 2, 3, 20))
+            drawn = self.ask(archive, "histogram", session.sid)
+            self.assertEqual((drawn["lost"], drawn["dropped"]), (2, 3))
+            drawn = self.ask(archive, "histogram", PARIS, TOKYO)
+            self.assertEqual((drawn["lost"], drawn["dropped"]), (2, 3))
+            for document in (shown, summed):
+                self.assertIn(note, document["notes"])
+            self.assertEqual([episode["first_seq"] for episode in shown["session"]["loss_episodes"]], [2, 8])
+            self.assertEqual(shown["session"]["missing_records"], 0)
+            self.check_dropped_text(archive, session.sid, note)
+            self.prune(archive, 1)
+
+    def check_dropped_text(self, archive, sid, note):
+        text = self.text(archive, "show", sid, "--minutes")
+        self.assertIn("\n10 sent, 2 lost (20.000%), 3 dropped, 0 duplicates, 0 reordered\n", text)
+        self.assertIn("note: " + note, text)
+        for words, value in (("left after the scheduled time, P50", "~1.23 us"),
+                             ("left after the scheduled time, P99.9", "~56.8 us"),
+                             ("packets of which the kernel told when they left", "5"),
+                             ("from the time stamp to the kernel's, max", "7 ms"),
+                             ("datagrams dropped at our own socket", "4"),
+                             ("packets with the interface's time stamp", "6"), ("why the last of them", "?No")):
+            self.assertRegex(text, r"(?m)^  %s +%s$" % (words, value.replace("?", r"\W?").replace(".", r"\.")))
+        self.assertRegex(text, r"(?m)^minute +sent +lost +drop +dup ")
+        self.assertRegex(text, r"(?m)^20\S+ +10 +2 +3 +0 +0 ")
+        self.assertIn("10 sent, 5 received, 2 lost (20.000%), 3 dropped, 0 duplicates",
+                      self.text(archive, "summary", PARIS, TOKYO))
+        self.assertIn("5 packets received, 2 lost, 3 dropped at the receiver's own socket\n",
+                      self.text(archive, "histogram", sid))
+        for command in (("list",), ("timeline", PARIS, TOKYO, "--step", "1h")):
+            self.assertIn("\ndrop: at the receiver's own socket, not counted as lost\n", self.text(archive, *command))
+
+    def test_one_dropped(self):
+        session = model.Session(1, (PARIS, TOKYO), NOW, self.dropped(5))
+        archive = self.archive_of([session])
+        self.assertEqual(self.ask(archive, "show", session.sid)["notes"],
+                         ["1 packet was dropped at the receiver's own socket: not counted as lost"])
+
+    def test_none_dropped(self):
+        session = model.Session(1, (PARIS, TOKYO), NOW, self.dropped())
+        archive = self.archive_of([session])
+        self.assertEqual(self.ask(archive, "show", session.sid)["notes"], [])
+        for command in (("show", session.sid), ("summary", PARIS, TOKYO), ("list",)):
+            text = self.text(archive, *command)
+            self.assertNotIn("dropped", text)
+            self.assertNotIn("drop:", text)
+
+    def test_dropped_and_no_record(self):
+        """A record that says dropped is none of a loss."""
+        content = [record for record in self.dropped(3, 4, 7) if record.seq != 5]
+        self.assertEqual(self.show(content, packets=10), self.counts(10, 4, 3, missing=1))
+
+    def test_dropped_and_skipped(self):
+        """What was never sent was not dropped; what arrived after all, neither."""
+        content = self.dropped(3, 4, 7)
+        content.append(content[1]._replace(receive=None, duplicate=1, dropped=1))
+        found = self.show(content, "INSERT INTO skip_ranges VALUES (1, 4, 5)", packets=10)
+        self.assertEqual(found, self.counts(8, 4, 2, skipped=2))
+
     def test_worst_without_losses(self):
         """It is the slowest minute then."""
         content = self.records(range(150))

@@ -27,7 +27,8 @@ SEED = 7680
 def make(number, days_ago, count=200, **columns):
     """A session that ended so long ago."""
     start = time.time_ns() // SECOND * SECOND - days_ago * DAY - model.HOUR
-    content = model.make_records(random.Random(SEED + number), start, count, SECOND // 10, 5000000, 300000, loss=0.02)
+    content = model.make_records(random.Random(SEED + number), start, count, SECOND // 10, 5000000, 300000, loss=0.04,
+                                 drop=0.5)
     return model.Session(number, (PARIS, TOKYO), start, content, **columns)
 
 
@@ -49,6 +50,8 @@ class Export(helper.OwstatsTest):
         self.session = make(1, 1)
         self.archive = self.archive_of([self.session])
         self.lines = [raw_line(record) for record in self.session.content]
+        figures = model.Figures(self.session.content)
+        self.assertTrue(figures.lost and figures.dropped)
 
     def test_raw(self):
         self.assertEqual(self.text(self.archive, "export", self.session.sid).splitlines(), self.lines)
@@ -108,7 +111,8 @@ class Export(helper.OwstatsTest):
                 "send_error_ns": model.error_ns(record.send_error),
                 "receive_error_ns": model.error_ns(record.receive_error),
                 "send_synchronized": bool(record.send_error >> 15), "receive_synchronized": True,
-                "ttl": record.ttl if arrived else None, "duplicate": bool(record.duplicate)})
+                "ttl": record.ttl if arrived else None, "duplicate": bool(record.duplicate),
+                "dropped": bool(record.dropped)})
             self.assertEqual(row["send_time"], helper.time_text(model.send_ns(record), 9))
             self.assertEqual(row["receive_time"], helper.time_text(entry["receive_time_ns"], 9) if arrived else "")
             for key, value in entry.items():
@@ -177,7 +181,8 @@ class Prune(helper.OwstatsTest):
         self.assertEqual(set(after), {self.sids[1], self.sids[2], self.sids[4]})
         for number in (1, 4):
             self.assertEqual(after[self.sids[number]], before[self.sids[number]])
-        for key in ("sent", "lost", "duplicates", "reordered", "delay_min_ns", "delay_max_ns", "clock_error_ns"):
+        for key in ("sent", "lost", "dropped", "duplicates", "reordered", "delay_min_ns", "delay_max_ns",
+                    "clock_error_ns"):
             self.assertEqual(after[self.sids[2]][key], before[self.sids[2]][key])
         self.assertEqual(self.one("SELECT count(*) FROM packets WHERE session_id = 2"), 0)
         self.assertEqual(self.one("SELECT count(*) FROM packets WHERE session_id = 4"), len(self.sessions[3].content))

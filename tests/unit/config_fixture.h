@@ -20,6 +20,7 @@
 #include <syslog.h>
 #include <unistd.h>
 
+#include "owamp/engine.h"
 #include "owamp/session.h"
 #include "owampd/config.h"
 

@@ -1,4 +1,7 @@
 # The engine, the clock and the store: with threads, sockets and the system's clock.
+foreach(name departure granted lateness realtime spin transmit)
+	unit_test(${name} test_reference)
+endforeach()
 foreach(name address clock clock_kernel collector engine heap loop pacer socket worker)
 	unit_test(${name} test_reference)
 endforeach()
@@ -19,4 +22,15 @@ endforeach()
 # The writer.
 foreach(name queue retention writer writer_clock writer_disk writer_trouble)
 	unit_test(${name} storage)
+endforeach()
+
+# Hardware clocks, and the interfaces that have them.
+foreach(name clock_phc hardware phc phc_device phc_faults)
+	unit_test(${name} test_reference)
+endforeach()
+
+# The collector's parts.
+foreach(name arrival collector_drops collector_hardware collector_look collector_port
+	collector_port_many)
+	unit_test(${name} test_reference)
 endforeach()

@@ -73,39 +73,15 @@ static inline int link_socket(struct link *link, bool receive, struct sockaddr_i
 	return fd;
 }
 
-/* The kernel begins to stamp packets a while after it was first asked to. */
-static inline void link_wait_for_stamps(struct link *link)
-{
-	struct sockaddr_in address;
-	int fd = link_socket(link, true, &address);
-
-	for (int i = 0; i < 100000; i++) {
-		char octet, control[256];
-		struct iovec part = {.iov_base = &octet, .iov_len = 1};
-		struct msghdr message = {.msg_iov = &part,
-					 .msg_iovlen = 1,
-					 .msg_control = control,
-					 .msg_controllen = sizeof control};
-
-		assert_int_equal(sendto(fd, "x", 1, 0, (struct sockaddr *)&address, sizeof address), 1);
-		assert_int_equal(recvmsg(fd, &message, 0), 1);
-		for (struct cmsghdr *c = CMSG_FIRSTHDR(&message); c; c = CMSG_NXTHDR(&message, c)) {
-			if (c->cmsg_level == SOL_SOCKET && c->cmsg_type == SCM_TIMESTAMPING) {
-				close(fd);
-				return;
-			}
-		}
-		sched_yield();
-	}
-	fail_msg("the kernel stamps no packets");
-}
-
-static inline int link_set_up(void **state)
+/* config NULL: nothing out of the ordinary. */
+static inline int link_set_up_with(void **state, const struct owamp_engine_config *config)
 {
 	struct link *link = calloc(1, sizeof *link);
+	char error[200];
 
 	assert_non_null(link);
-	assert_int_equal(owamp_engine_new(&link->engine, NULL, NULL, 0), 0);
+	if (owamp_engine_new(&link->engine, config, error, sizeof error))
+		fail_msg("no engine: %s", error);
 	link->loop = owamp_engine_loop(link->engine);
 	link->guard.expired = link_never;
 	assert_int_equal(owamp_loop_set_timer(link->loop, &link->guard, owamp_mono_ns() + PATIENCE), 0);
@@ -115,9 +91,13 @@ static inline int link_set_up(void **state)
 	assert_int_equal(connect(link->sender_fd, (struct sockaddr *)&link->receiver_address,
 				 sizeof link->receiver_address),
 			 0);
-	link_wait_for_stamps(link);
 	*state = link;
 	return 0;
+}
+
+static inline int link_set_up(void **state)
+{
+	return link_set_up_with(state, NULL);
 }
 
 static inline int link_tear_down(void **state)
@@ -204,7 +184,7 @@ static inline void link_start_sender(struct link *link)
 			 0);
 }
 
-static inline void link_start_receiver(struct link *link)
+static inline struct owamp_receiver *link_receiver(struct link *link)
 {
 	const struct owamp_receiver_config config = {
 		.mode = link->mode,
@@ -214,10 +194,30 @@ static inline void link_start_receiver(struct link *link)
 	struct owamp_receiver *receiver;
 
 	assert_int_equal(owamp_receiver_new(&receiver, &config, link_sink, link), 0);
+	return receiver;
+}
+
+static inline void link_start_receiver(struct link *link)
+{
+	struct owamp_receiver *receiver = link_receiver(link);
+
 	assert_int_equal(owamp_collector_start(owamp_engine_collector(link->engine), receiver,
 					       link->receiver_fd, (struct sockaddr *)&link->sender_address,
 					       link_receiver_finished, link, &link->collecting),
 			 0);
+}
+
+/* A packet as section 4.1.2 has it, stamped now; returns the time after it was sent. */
+static inline int64_t link_send_packet(const struct link *link, int fd, uint32_t seq)
+{
+	struct packet packet = {.seq = seq, .time = link_now(), .error = 0x8001};
+	uint8_t octets[OWAMP_PACKET_SECURE];
+	size_t size = packet_seal(link->mode, &packet, octets);
+
+	assert_int_equal(sendto(fd, octets, size, 0, (const struct sockaddr *)&link->receiver_address,
+				sizeof link->receiver_address),
+			 (ssize_t)size);
+	return owamp_real_ns();
 }
 
 /* Until so many callbacks came. */
@@ -255,6 +255,11 @@ static inline struct owamp_receive_health link_receive_health(const struct link 
 
 	owamp_collector_health(link->collecting, &health);
 	return health;
+}
+
+static inline uint64_t link_received(const struct link *link)
+{
+	return link_receive_health(link).counters.results[OWAMP_RECEIVE_OK];
 }
 
 /* Waits, outside the loop, for what the other threads do; bounded. */

@@ -226,8 +226,8 @@ static inline char *dump(struct fixture *f)
 		"SELECT * FROM endpoints; SELECT sid, direction, end_ns, outcome, reason, next_seq, records,"
 		" summaries_due, removal_due, packets_kept, program FROM sessions; SELECT slot,"
 		" distribution, interval_ntp FROM slots; SELECT first_seq, last_seq FROM skip_ranges;"
-		" SELECT arrival, seq, send_time_ns, delay_ns, duplicate FROM packets;"
-		" SELECT minute_ns, sent, received, lost, delay_p50_ns FROM minutes;"
+		" SELECT arrival, seq, send_time_ns, delay_ns, duplicate, dropped FROM packets;"
+		" SELECT minute_ns, sent, received, lost, dropped, delay_p50_ns FROM minutes;"
 		" SELECT hour_ns, delay_ns, packets FROM histograms;"
 		" SELECT first_seq, last_seq FROM losses; SELECT sent FROM health");
 }

@@ -226,12 +226,16 @@ static inline struct store_session *begin(struct place *place, uint8_t number, u
 	return session;
 }
 
-/* All fields follow from the number of the record, and the sequence number is given. */
+/*
+ * All fields follow from the number of the record, and the sequence number is given.
+ * Each tenth packet is missing, of these each other one at our own socket.
+ */
 static inline struct owamp_record record_of(uint32_t number, uint32_t seq)
 {
 	return (struct owamp_record){
 		.send_time = 0xec00000000000001 + (uint64_t)number * 0x123456789,
-		.receive_time = 0xec00000000abcdef + (uint64_t)number * 0x123456799,
+		.receive_time = number % 10 == 9 ? 0 : 0xec00000000abcdef + (uint64_t)number * 0x123456799,
+		.dropped = number % 20 == 19,
 		.seq = seq,
 		.send_error = (uint16_t)(number % 65536),
 		.receive_error = (uint16_t)(number % 251),

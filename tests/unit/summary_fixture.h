@@ -36,6 +36,7 @@ struct packet {
 	int64_t send_ns;
 	int64_t delay_ns;
 	bool lost;
+	bool dropped; /* lost, but at our own socket */
 	bool duplicate;
 	uint16_t send_error;
 	uint16_t receive_error;
@@ -69,6 +70,7 @@ static inline struct owamp_record record_of(const struct packet *packet)
 		.receive_error = packet->receive_error,
 		.ttl = 255,
 		.duplicate = packet->duplicate,
+		.dropped = packet->dropped,
 	};
 }
 
@@ -191,6 +193,7 @@ struct story_kind {
 	int64_t begin_ns;
 	int64_t interval_ns;  /* mean */
 	unsigned lost;        /* percent, in bursts */
+	unsigned dropped;     /* percent of these, in their turn in bursts */
 	unsigned duplicates;  /* percent */
 	unsigned swapped;     /* percent */
 	bool losses_anywhere; /* not in ascending order */
@@ -202,6 +205,7 @@ static inline void make_story(struct story *story, const struct story_kind *kind
 	struct packet *packets = calloc(2 * (size_t)kind->packets + 1, sizeof *packets);
 	int64_t send_ns = kind->begin_ns;
 	uint32_t burst = 0;
+	bool dropped = false;
 	size_t n = 0;
 
 	*story = (struct story){.packets = packets};
@@ -221,7 +225,10 @@ static inline void make_story(struct story *story, const struct story_kind *kind
 		send_ns += (int64_t)(ref_random(&seed) % (2 * (uint64_t)kind->interval_ns));
 		if (burst == 0 && ref_below(&seed, 300) < kind->lost)
 			burst = 1 + ref_below(&seed, 6);
+		if (ref_below(&seed, 2) == 0)
+			dropped = ref_below(&seed, 100) < kind->dropped;
 		packet.lost = burst > 0;
+		packet.dropped = packet.lost && dropped;
 		burst -= packet.lost;
 		packets[n++] = packet;
 		while (!packet.lost && ref_below(&seed, 100) < kind->duplicates) {

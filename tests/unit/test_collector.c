@@ -1,22 +1,14 @@
 #include "engine_fixture.h"
 
-/* A packet as section 4.1.2 has it, stamped now; returns the time after it was sent. */
-static int64_t send_packet(const struct link *link, int fd, uint32_t seq)
-{
-	struct packet packet = {.seq = seq, .time = link_now(), .error = 0x8001};
-	uint8_t octets[OWAMP_PACKET_SECURE];
-	size_t size = packet_seal(link->mode, &packet, octets);
+#include <dirent.h>
+#include <errno.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <sys/wait.h>
 
-	assert_int_equal(sendto(fd, octets, size, 0, (const struct sockaddr *)&link->receiver_address,
-				sizeof link->receiver_address),
-			 (ssize_t)size);
-	return owamp_real_ns();
-}
+#include "engine/threads.h"
 
-static uint64_t received(const struct link *link)
-{
-	return link_receive_health(link).counters.results[OWAMP_RECEIVE_OK];
-}
+#define OVERDUE 1000000 /* milliseconds of work, in goes of 10000 */
 
 /* The receive time is that of the arrival, however long nobody looked. */
 static void test_kernel_stamp(void **state)
@@ -26,10 +18,10 @@ static void test_kernel_stamp(void **state)
 
 	link_plan(link, 1, 1 * MS, 10000 * MS, 0);
 	before = owamp_real_ns();
-	after = send_packet(link, link->sender_fd, 0);
+	after = link_send_packet(link, link->sender_fd, 0);
 	link_run_for(link, 50 * MS);
 	link_start_receiver(link);
-	link_until(received(link) == 1);
+	link_until(link_received(link) == 1);
 	assert_int_equal(link_receive_health(link).unstamped, 0);
 	assert_true(owamp_ntp_diff_ns(link->records[0].receive_time, owamp_ntp_from_unix_ns(before)) >= 0);
 	assert_true(owamp_ntp_diff_ns(link->records[0].receive_time, owamp_ntp_from_unix_ns(after)) <= 0);
@@ -45,10 +37,10 @@ static void test_no_kernel_stamp(void **state)
 	assert_int_equal(setsockopt(link->receiver_fd, SOL_SOCKET, SO_TIMESTAMPING, &(int){0}, sizeof(int)),
 			 0);
 	link_plan(link, 1, 1 * MS, 10000 * MS, 0);
-	after = send_packet(link, link->sender_fd, 0);
+	after = link_send_packet(link, link->sender_fd, 0);
 	link_run_for(link, 50 * MS);
 	link_start_receiver(link);
-	link_until(received(link) == 1);
+	link_until(link_received(link) == 1);
 	assert_int_equal(link_receive_health(link).unstamped, 1);
 	late = owamp_ntp_diff_ns(link->records[0].receive_time, owamp_ntp_from_unix_ns(after));
 	assert_true(late >= 50 * MS);
@@ -62,13 +54,13 @@ static void test_ttl(void **state)
 	link_plan(link, 2, 1 * MS, 10000 * MS, 0);
 	link_start_receiver(link);
 	assert_int_equal(setsockopt(link->sender_fd, IPPROTO_IP, IP_TTL, &(int){77}, sizeof(int)), 0);
-	send_packet(link, link->sender_fd, 0);
-	link_until(received(link) == 1);
+	link_send_packet(link, link->sender_fd, 0);
+	link_until(link_received(link) == 1);
 	assert_int_equal(link->records[0].ttl, 77);
 	/* What the kernel does not tell is 255, section 4.2. */
 	assert_int_equal(setsockopt(link->receiver_fd, IPPROTO_IP, IP_RECVTTL, &(int){0}, sizeof(int)), 0);
-	send_packet(link, link->sender_fd, 1);
-	link_until(received(link) == 2);
+	link_send_packet(link, link->sender_fd, 1);
+	link_until(link_received(link) == 2);
 	assert_int_equal(link->records[1].ttl, 255);
 }
 
@@ -81,10 +73,10 @@ static void test_strangers(void **state)
 
 	link_plan(link, 10, 1 * MS, 10000 * MS, 0);
 	link_start_receiver(link);
-	send_packet(link, stranger, 0);
-	send_packet(link, stranger, 1);
-	send_packet(link, link->sender_fd, 2);
-	link_until(received(link) == 1);
+	link_send_packet(link, stranger, 0);
+	link_send_packet(link, stranger, 1);
+	link_send_packet(link, link->sender_fd, 2);
+	link_until(link_received(link) == 1);
 	assert_int_equal(link_receive_health(link).strangers, 2);
 	assert_int_equal(link->record_count, 1);
 	assert_int_equal(link->records[0].seq, 2);
@@ -102,9 +94,9 @@ static void test_stranger_with_right_port(void **state)
 	assert_int_equal(bind(stranger, (struct sockaddr *)&address, sizeof address), 0);
 	link_plan(link, 10, 1 * MS, 10000 * MS, 0);
 	link_start_receiver(link);
-	send_packet(link, stranger, 0);
-	send_packet(link, link->sender_fd, 1);
-	link_until(received(link) == 1);
+	link_send_packet(link, stranger, 0);
+	link_send_packet(link, link->sender_fd, 1);
+	link_until(link_received(link) == 1);
 	assert_int_equal(link_receive_health(link).strangers, 1);
 	close(stranger);
 }
@@ -116,8 +108,8 @@ static void test_any_port(void **state)
 	link->sender_address.sin_port = 0;
 	link_plan(link, 10, 1 * MS, 10000 * MS, 0);
 	link_start_receiver(link);
-	send_packet(link, link->sender_fd, 0);
-	link_until(received(link) == 1);
+	link_send_packet(link, link->sender_fd, 0);
+	link_until(link_received(link) == 1);
 	assert_int_equal(link_receive_health(link).strangers, 0);
 }
 
@@ -148,12 +140,12 @@ static void test_arrived_in_time(void **state)
 
 	link_plan(link, 1000, 1, 20 * MS, 0);
 	for (uint32_t i = 0; i < 1000; i++)
-		send_packet(link, link->sender_fd, i);
+		link_send_packet(link, link->sender_fd, i);
 	link_run_for(link, 60 * MS);
 	link_start_receiver(link);
 	link_run(link, 1);
 	assert_int_equal(link_receive_health(link).counters.lost, 0);
-	assert_int_equal(received(link), 1000);
+	assert_int_equal(link_received(link), 1000);
 	assert_int_equal(link->record_count, 1000);
 }
 
@@ -166,12 +158,12 @@ static void test_socket_drops(void **state)
 	assert_int_equal(setsockopt(link->receiver_fd, SOL_SOCKET, SO_RCVBUF, &(int){1}, sizeof(int)), 0);
 	link_plan(link, 1000, 1, 10000 * MS, 0);
 	for (uint32_t i = 0; i < 1000; i++)
-		send_packet(link, link->sender_fd, i);
+		link_send_packet(link, link->sender_fd, i);
 	link_start_receiver(link);
-	link_until(received(link) > 0);
+	link_until(link_received(link) > 0);
 	drops = link_receive_health(link).socket_drops;
 	assert_in_range(drops, 1, 999);
-	link_until(received(link) == 1000 - drops);
+	link_until(link_received(link) == 1000 - drops);
 }
 
 /* The callback waits on the loop when the session ends: it must not come. */
@@ -196,15 +188,15 @@ static void test_stop_without_stop_sessions(void **state)
 
 	link_plan(link, 10, 1 * MS, 10000 * MS, 0);
 	link_start_receiver(link);
-	send_packet(link, link->sender_fd, 0);
-	send_packet(link, link->sender_fd, 4);
-	link_until(received(link) == 2);
+	link_send_packet(link, link->sender_fd, 0);
+	link_send_packet(link, link->sender_fd, 4);
+	link_until(link_received(link) == 2);
 	assert_int_equal(owamp_collector_stop(link->collecting, NULL, &cut), 0);
 	assert_int_equal(cut, 5);
 	/* What comes now is not taken in. */
-	send_packet(link, link->sender_fd, 5);
+	link_send_packet(link, link->sender_fd, 5);
 	link_run_for(link, 10 * MS);
-	assert_int_equal(received(link), 2);
+	assert_int_equal(link_received(link), 2);
 }
 
 /* What has arrived before the stop is taken in, although the collector had no time for it yet. */
@@ -215,11 +207,194 @@ static void test_stop_takes_in(void **state)
 
 	link_plan(link, RECORDS, 1, 10000 * MS, 0);
 	for (uint32_t i = 0; i < RECORDS; i++)
-		send_packet(link, link->sender_fd, i);
+		link_send_packet(link, link->sender_fd, i);
 	link_start_receiver(link);
 	assert_int_equal(owamp_collector_stop(link->collecting, NULL, &cut), 0);
 	assert_int_equal(cut, RECORDS);
 	assert_int_equal(link->record_count, RECORDS);
+}
+
+struct onlooker {
+	struct owamp_collector_session *session;
+	atomic_uint looks;
+	atomic_bool enough;
+	/* As the thread that stops another session sees it, at its records. */
+	pthread_t stopper;
+	unsigned looks_before;
+	unsigned records;
+	unsigned occasions;
+};
+
+static void *look_on(void *context)
+{
+	struct onlooker *onlooker = context;
+
+	while (!onlooker->enough) {
+		struct owamp_receive_health health;
+
+		owamp_collector_health(onlooker->session, &health);
+		onlooker->looks++;
+	}
+	return NULL;
+}
+
+static void count_occasions(void *context, const struct owamp_record *record)
+{
+	struct onlooker *onlooker = context;
+	unsigned looks = onlooker->looks;
+
+	(void)record;
+	if (!pthread_equal(pthread_self(), onlooker->stopper))
+		return;
+	onlooker->occasions += onlooker->records++ > 0 && looks != onlooker->looks_before;
+	onlooker->looks_before = looks;
+}
+
+/* A stop with very much to declare lost lets others in between, and is complete all the same. */
+static void test_long_stop(void **state)
+{
+	struct link *link = *state, *other = calloc(1, sizeof *other);
+	const struct owamp_receiver_config config = {.mode = OWAMP_MODE_OPEN, .request = &link->request};
+	struct owamp_stop_session stop = {.next_seq = OVERDUE};
+	struct onlooker onlooker = {.stopper = pthread_self()};
+	struct owamp_receiver *receiver;
+	pthread_t thread;
+	uint32_t cut;
+
+	assert_non_null(other);
+	other->engine = link->engine;
+	other->mode = OWAMP_MODE_OPEN;
+	other->receiver_fd = link_socket(other, true, &other->receiver_address);
+	other->sender_address = link->sender_address;
+	link_plan(other, 10, 1000 * MS, 10000 * MS, 0);
+	link_start_receiver(other);
+	onlooker.session = other->collecting;
+	assert_int_equal(pthread_create(&thread, NULL, look_on, &onlooker), 0);
+	link_until(onlooker.looks > 0);
+	/* All of them were due milliseconds ago; in a hundred goes they are declared lost. */
+	link_plan(link, OVERDUE, 1, 1, -10 * MS);
+	assert_int_equal(owamp_receiver_new(&receiver, &config, count_occasions, &onlooker), 0);
+	assert_int_equal(owamp_collector_start(owamp_engine_collector(link->engine), receiver,
+					       link->receiver_fd, (struct sockaddr *)&link->sender_address,
+					       link_receiver_finished, link, &link->collecting),
+			 0);
+	assert_int_equal(owamp_collector_stop(link->collecting, &stop, &cut), 0);
+	onlooker.enough = true;
+	pthread_join(thread, NULL);
+	assert_int_equal(cut, OVERDUE);
+	assert_int_equal(link_receive_health(link).counters.lost, OVERDUE);
+	/* Some of which the collector's own thread may have done. */
+	assert_true(onlooker.occasions >= 3 || onlooker.records < 10 * 10000);
+	owamp_collector_end(other->collecting);
+	close(other->receiver_fd);
+	free(other);
+}
+
+/* From the very first packet of the first session on, the kernel stamps. */
+static void test_first_packet(void **state)
+{
+	(void)state;
+	for (int round = 0; round < 50; round++) {
+		void *fresh;
+		struct link *link;
+
+		link_set_up(&fresh);
+		link = fresh;
+		link_plan(link, 1, 1 * MS, 10000 * MS, 0);
+		link_start_receiver(link);
+		link_send_packet(link, link->sender_fd, 0);
+		link_until(link_received(link) == 1);
+		assert_int_equal(link_receive_health(link).unstamped, 0);
+		link_tear_down(&fresh);
+	}
+}
+
+/* In a child, in a network of its own where not even loopback is up. */
+static int start_without_loopback(void)
+{
+	struct owamp_engine *engine;
+
+	if (unshare(CLONE_NEWNET))
+		return 77;
+	if (owamp_engine_new(&engine, NULL, NULL, 0))
+		return 1;
+	owamp_engine_free(engine);
+	return 0;
+}
+
+static void test_no_loopback(void **state)
+{
+	pid_t child = fork();
+	int status;
+
+	(void)state;
+	assert_true(child >= 0);
+	if (child == 0)
+		_exit(start_without_loopback());
+	assert_int_equal(waitpid(child, &status, 0), child);
+	assert_true(WIFEXITED(status));
+	if (WEXITSTATUS(status) == 77)
+		skip();
+	assert_int_equal(WEXITSTATUS(status), 0);
+}
+
+/* Of the thread of that name; 0 if there is none. */
+static pid_t thread_id(const char *name)
+{
+	DIR *tasks = opendir("/proc/self/task");
+	struct dirent *task;
+	pid_t found = 0;
+
+	assert_non_null(tasks);
+	while (found == 0 && (task = readdir(tasks))) {
+		char path[300], comm[32] = "";
+		FILE *file;
+
+		snprintf(path, sizeof path, "/proc/self/task/%s/comm", task->d_name);
+		file = fopen(path, "r");
+		if (!file)
+			continue;
+		if (fgets(comm, sizeof comm, file) && strncmp(comm, name, strlen(name)) == 0)
+			found = (pid_t)strtol(task->d_name, NULL, 10);
+		fclose(file);
+	}
+	closedir(tasks);
+	return found;
+}
+
+/* The last CPU that this process may use. */
+static int last_cpu(void)
+{
+	cpu_set_t allowed;
+	int cpu = CPU_SETSIZE - 1;
+
+	assert_int_equal(sched_getaffinity(0, sizeof allowed, &allowed), 0);
+	while (!CPU_ISSET((size_t)cpu, &allowed))
+		cpu--;
+	return cpu;
+}
+
+static void test_pinned(void **state)
+{
+	struct owamp_engine_config config = OWAMP_ENGINE_CONFIG_INIT;
+	struct owamp_engine *engine;
+	struct owamp_collector *collector;
+	cpu_set_t allowed;
+	int cpu = last_cpu();
+
+	(void)state;
+	config.collector_cpu = cpu;
+	assert_int_equal(owamp_engine_new(&engine, &config, NULL, 0), 0);
+	assert_int_equal(sched_getaffinity(thread_id("owamp-collector"), sizeof allowed, &allowed), 0);
+	assert_int_equal(CPU_COUNT(&allowed), 1);
+	assert_true(CPU_ISSET((size_t)cpu, &allowed));
+	/* One that is not there. */
+	assert_int_equal(collector_new(&collector, owamp_engine_loop(engine), owamp_engine_clock(engine),
+				       NULL, CPU_SETSIZE - 1),
+			 OWAMP_ESYSTEM);
+	assert_int_equal(errno, EINVAL);
+	assert_null(collector);
+	owamp_engine_free(engine);
 }
 
 int main(void)
@@ -237,6 +412,10 @@ int main(void)
 		LINK_TEST(test_end_before_callback),
 		LINK_TEST(test_stop_without_stop_sessions),
 		LINK_TEST(test_stop_takes_in),
+		LINK_TEST(test_long_stop),
+		cmocka_unit_test(test_first_packet),
+		cmocka_unit_test(test_no_loopback),
+		cmocka_unit_test(test_pinned),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -46,6 +46,13 @@ static void assert_defaults(const struct config *config)
 	assert_int_equal(config->slots_max, 1024);
 	assert_int_equal(config->sessions_per_connection_max, 1024);
 	assert_int_equal(config->keep_ns, 86400 * S);
+	assert_int_equal(config->realtime_priority, 10);
+	assert_true(config->lock_memory);
+	assert_int_equal(config->spin_ns, OWAMP_SPIN_AUTO);
+	assert_int_equal(config->pacer_cpu, -1);
+	assert_int_equal(config->collector_cpu, -1);
+	assert_null(config->hardware_timestamps);
+	assert_int_equal(config->shared_test_port, 0);
 	assert_int_equal(config->log_level, LOG_INFO);
 	assert_false(config->foreground);
 	assert_false(config->check_only);
@@ -87,6 +94,13 @@ static void test_whole_file(void **state)
 					  "end_delay = 250ms\n"
 					  "slots_max = 13\n"
 					  "sessions_per_connection_max = 14\n"
+					  "realtime_priority = 99\n"
+					  "lock_memory = no\n"
+					  "spin = 20us\n"
+					  "pacer_cpu = any\n"
+					  "collector_cpu = any\n"
+					  "hardware_timestamps = {\"eth0\", \"eth1.7\"}\n"
+					  "shared_test_port = 861\n"
 					  "keep = 12h\n"
 					  "log_level = warning\n");
 
@@ -115,6 +129,15 @@ static void test_whole_file(void **state)
 	assert_int_equal(config->slots_max, 13);
 	assert_int_equal(config->sessions_per_connection_max, 14);
 	assert_int_equal(config->keep_ns, 43200 * S);
+	assert_int_equal(config->realtime_priority, 99);
+	assert_false(config->lock_memory);
+	assert_int_equal(config->spin_ns, 20000);
+	assert_int_equal(config->pacer_cpu, -1);
+	assert_int_equal(config->collector_cpu, -1);
+	assert_string_equal(config->hardware_timestamps[0], "eth0");
+	assert_string_equal(config->hardware_timestamps[1], "eth1.7");
+	assert_null(config->hardware_timestamps[2]);
+	assert_int_equal(config->shared_test_port, 861);
 	assert_int_equal(config->log_level, LOG_WARNING);
 	config_free(config);
 }
@@ -144,6 +167,7 @@ static void test_durations(void **state)
 		{"1", S},
 		{"1s", S},
 		{"1000ms", S},
+		{"1000000us", S},
 		{"1.000000001", S + 1},
 		{"1.0000000019", S + 1},
 		{"2.5min", 150 * S},
@@ -179,14 +203,14 @@ static void test_durations(void **state)
 	for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++) {
 		snprintf(text, sizeof(text), "\nkeep = \"%s\"\n", wrong[i]);
 		snprintf(message, sizeof(message),
-			 "2: keep: '%s', expected a time from 1.0 to 315360000 s as NUMBER[ms|s|min|h|d], "
+			 "2: keep: '%s', expected a time from 1.0 to 315360000 s as NUMBER[us|ms|s|min|h|d], "
 			 "such as "
 			 "0.5, 90s or 1d",
 			 wrong[i]);
 		read_bad(text, message);
 	}
 	read_bad("handshake_timeout = 0.09\n", "1: handshake_timeout: '0.09', expected a time from 0.1 to "
-					       "3600 s as NUMBER[ms|s|min|h|d], such as "
+					       "3600 s as NUMBER[us|ms|s|min|h|d], such as "
 					       "0.5, 90s or 1d");
 	config_free(read_good("end_delay = 0\n"));
 }
@@ -310,7 +334,7 @@ static void test_comments(void **state)
 
 	read_bad("# 1\n# 2\nuser = a # 3\n/* 4\n5 */ // 5\nfoo = 1\n", "6: no such option 'foo'");
 	read_bad("# 1\nkeep = x\n", "2: keep: 'x', expected a time from 1.0 to 315360000 s as "
-				    "NUMBER[ms|s|min|h|d], such as 0.5, 90s "
+				    "NUMBER[us|ms|s|min|h|d], such as 0.5, 90s "
 				    "or 1d");
 	read_bad("user = a\n/* keep = 1\n", "2: comment without an end, expected */");
 }

@@ -348,7 +348,8 @@ static void test_reload(void **state)
 	assert_null(config_reload(5, argv, keep_log, &log));
 	assert_int_equal(log.lines, 1);
 	snprintf(wanted, sizeof(wanted),
-		 "%s:1: keep: 'x', expected a time from 1.0 to 315360000 s as NUMBER[ms|s|min|h|d], such as "
+		 "%s:1: keep: 'x', expected a time from 1.0 to 315360000 s as NUMBER[us|ms|s|min|h|d], such "
+		 "as "
 		 "0.5, 90s "
 		 "or 1d",
 		 file.path);

@@ -6,10 +6,11 @@
 
 static void assert_sound(const struct heap *heap)
 {
-	for (size_t place = 1; place <= heap->count; place++) {
-		assert_int_equal(heap->nodes[place - 1]->place, place);
-		if (place > 1)
-			assert_true(heap->nodes[place / 2 - 1]->ns <= heap->nodes[place - 1]->ns);
+	for (size_t i = 0; i < heap->count; i++) {
+		assert_int_equal(heap->entries[i].node->place, i + 1);
+		assert_int_equal(heap->entries[i].node->ns, heap->entries[i].ns);
+		if (i > 0)
+			assert_true(heap->entries[(i - 1) / 4].ns <= heap->entries[i].ns);
 	}
 }
 
@@ -20,6 +21,7 @@ static void test_empty(void **state)
 
 	(void)state;
 	assert_null(heap_first(&heap));
+	assert_int_equal(heap_second_ns(&heap), INT64_MAX);
 	heap_remove(&heap, &node);
 	assert_int_equal(heap.count, 0);
 	assert_int_equal(node.place, 0);
@@ -101,12 +103,13 @@ static void test_move(void **state)
 	heap_free(&heap);
 }
 
-static int64_t earliest(const struct owamp_due *nodes)
+/* Of the nodes in the heap, without the one given. */
+static int64_t earliest(const struct owamp_due *nodes, const struct owamp_due *without)
 {
 	int64_t ns = INT64_MAX;
 
 	for (size_t i = 0; i < NODES; i++) {
-		if (nodes[i].place && nodes[i].ns < ns)
+		if (nodes[i].place && &nodes[i] != without && nodes[i].ns < ns)
 			ns = nodes[i].ns;
 	}
 	return ns;
@@ -133,9 +136,10 @@ static void test_against_search(void **state)
 		}
 		assert_int_equal(heap.count, count);
 		if (count > 0)
-			assert_int_equal(heap_first(&heap)->ns, earliest(nodes));
+			assert_int_equal(heap_first(&heap)->ns, earliest(nodes, NULL));
 		else
 			assert_null(heap_first(&heap));
+		assert_int_equal(heap_second_ns(&heap), earliest(nodes, heap_first(&heap)));
 		assert_sound(&heap);
 	}
 	heap_free(&heap);

@@ -364,6 +364,85 @@ static void test_unpost(void **state)
 	assert_string_equal(log, "bee");
 }
 
+/* What a call that posts itself again and again leaves others. */
+struct busy {
+	struct fixture *fixture;
+	struct owamp_post post;
+	int calls;
+	int events;
+	bool timer_ran;
+};
+
+#define BUSY_CALLS 1000000
+
+static void post_again(struct owamp_post *post)
+{
+	struct busy *busy = post->context;
+
+	if (++busy->calls == BUSY_CALLS)
+		owamp_loop_quit(busy->fixture->loop);
+	else
+		owamp_loop_post(busy->fixture->loop, post);
+}
+
+static void note_event(struct owamp_watch *watch, uint32_t events)
+{
+	struct busy *busy = watch->context;
+
+	(void)events;
+	busy->events++;
+}
+
+static void note_timer(struct owamp_timer *timer)
+{
+	struct busy *busy = timer->context;
+
+	busy->timer_ran = true;
+	if (busy->events > 0)
+		owamp_loop_quit(busy->fixture->loop);
+	else
+		assert_int_equal(owamp_loop_set_timer(busy->fixture->loop, timer, owamp_mono_ns()), 0);
+}
+
+static void test_posts_leave_others_a_turn(void **state)
+{
+	struct fixture *fixture = *state;
+	struct busy busy = {.fixture = fixture};
+	struct owamp_watch watch = {.fd = fixture->pipes[0][0], .ready = note_event, .context = &busy};
+	struct owamp_timer timer = {.expired = note_timer, .context = &busy};
+
+	busy.post = (struct owamp_post){.call = post_again, .context = &busy};
+	owamp_loop_post(fixture->loop, &busy.post);
+	assert_int_equal(owamp_loop_watch(fixture->loop, &watch, EPOLLIN), 0);
+	assert_int_equal(write(fixture->pipes[0][1], "x", 1), 1);
+	assert_int_equal(owamp_loop_set_timer(fixture->loop, &timer, owamp_mono_ns()), 0);
+	run(fixture);
+	assert_true(busy.calls > 0);
+	assert_true(busy.events > 0);
+	assert_true(busy.timer_ran);
+	assert_true(busy.calls < BUSY_CALLS);
+	owamp_loop_unwatch(fixture->loop, &watch);
+	owamp_loop_unpost(fixture->loop, &busy.post);
+}
+
+/* More than the loop runs in one go. */
+static void test_many_posts_at_once(void **state)
+{
+	enum { MANY = 1000 };
+	struct fixture *fixture = *state;
+	struct message messages[MANY];
+	char log[MANY + 1] = "", expected[MANY + 1] = "";
+
+	for (int i = 0; i < MANY; i++) {
+		prepare(&messages[i], fixture, (char)('a' + i % 26), log);
+		expected[i] = (char)('a' + i % 26);
+		owamp_loop_post(fixture->loop, &messages[i].post);
+	}
+	messages[MANY - 1].quits = true;
+	run(fixture);
+	assert_string_equal(log, expected);
+}
+
 #define POSTS 1000
 
 struct poster {
@@ -457,6 +536,8 @@ int main(void)
 		LOOP_TEST(test_quit_from_timer),
 		LOOP_TEST(test_posts_in_order),
 		LOOP_TEST(test_unpost),
+		LOOP_TEST(test_posts_leave_others_a_turn),
+		LOOP_TEST(test_many_posts_at_once),
 		LOOP_TEST(test_posts_from_threads),
 		LOOP_TEST(test_signals),
 	};

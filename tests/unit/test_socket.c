@@ -4,8 +4,11 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/net_tstamp.h>
+#include <linux/sock_diag.h>
+#include <math.h>
 #include <netinet/tcp.h>
 #include <stdio.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <owamp/error.h>
@@ -290,6 +293,7 @@ static void test_receiving(void **state)
 	assert_int_equal(option(fd, SOL_SOCKET, SO_TIMESTAMPING),
 			 SOF_TIMESTAMPING_RX_SOFTWARE | SOF_TIMESTAMPING_SOFTWARE);
 	assert_int_equal(option(fd, IPPROTO_IP, IP_RECVTTL), 1);
+	assert_int_equal(option(fd, SOL_SOCKET, SO_RXQ_OVFL), 1);
 	assert_true(option(fd, SOL_SOCKET, SO_RCVBUF) > option(plain, SOL_SOCKET, SO_RCVBUF));
 	close(plain);
 	close(fd);
@@ -312,15 +316,166 @@ static void test_receiving_ipv6(void **state)
 	close(fd);
 }
 
+/* What the kernel counts for datagrams of that size that wait in a socket. */
+static uint32_t counted(int family, size_t octets, unsigned datagrams)
+{
+	struct sockaddr_in6 address6 = loopback6();
+	struct sockaddr_in address4 = loopback4();
+	struct sockaddr *address =
+		family == AF_INET6 ? (struct sockaddr *)&address6 : (struct sockaddr *)&address4;
+	struct owamp_test_socket_config config = {
+		.local = address, .receive = true, .receive_buffer = 16 << 20};
+	uint32_t info[SK_MEMINFO_VARS];
+	socklen_t size = sizeof info;
+	static char zeroes[OWAMP_PACKET_MAX];
+	uint16_t port;
+	int fd = test_socket(&config, &port);
+
+	if (owamp_socket_receive_buffer(fd) < config.receive_buffer)
+		skip(); /* they would not fit */
+	owamp_address_set_port(address, port);
+	for (unsigned i = 0; i < datagrams; i++)
+		assert_int_equal(sendto(fd, zeroes, octets, 0, address, owamp_address_size(address)),
+				 (ssize_t)octets);
+	assert_int_equal(getsockopt(fd, SOL_SOCKET, SO_MEMINFO, info, &size), 0);
+	close(fd);
+	return info[SK_MEMINFO_RMEM_ALLOC];
+}
+
+/* Half a second's packets fit, of any size, and there is not room for many times as much. */
+static void test_receive_buffer(void **state)
+{
+	const size_t sizes[] = {0,     14,    48,    128,   129,   192,   200,   256,   448,   512,   576,
+				577,   600,   700,   1000,  1400,  1448,  1449,  1472,  1473,  1500,  1600,
+				1601,  2000,  2048,  2049,  2500,  3000,  3648,  3649,  4000,  4096,  5000,
+				7744,  7745,  8000,  8192,  9000,  9001,  10000, 12000, 15000, 15936, 15937,
+				16000, 16384, 20000, 30000, 40000, 50000, 60000, 65507};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof sizes / sizeof sizes[0]; i++) {
+		uint32_t planned = owamp_receive_buffer(200, sizes[i]);
+		uint32_t needed = counted(AF_INET, sizes[i], 100);
+
+		/* Measured for 100 packets, which is half a second of 200 packets/s. */
+		assert_true(planned >= needed);
+		assert_true(planned <= 2 * needed + 65536);
+	}
+}
+
+static void test_receive_buffer_ipv6(void **state)
+{
+	(void)state;
+	need_ipv6();
+	for (size_t octets = 0; octets <= 65000; octets = octets * 5 / 4 + 100)
+		assert_true(owamp_receive_buffer(200, octets) >= counted(AF_INET6, octets, 100));
+}
+
+static void test_receive_buffer_limits(void **state)
+{
+	(void)state;
+	assert_int_equal(owamp_receive_buffer(0, 14), 64 << 10);
+	assert_int_equal(owamp_receive_buffer(0.001, 65507), 64 << 10);
+	assert_int_equal(owamp_receive_buffer(-5, 14), 64 << 10);
+	assert_int_equal(owamp_receive_buffer((double)NAN, 14), 64 << 10);
+	assert_int_equal(owamp_receive_buffer(1e7, 14), 64 << 20);
+	assert_int_equal(owamp_receive_buffer(1e300, OWAMP_PACKET_MAX), 64 << 20);
+	assert_int_equal(owamp_receive_buffer(1e300, SIZE_MAX), 64 << 20);
+}
+
+/* Asked for, got, and what the kernel says: all the same number. */
+static void test_receive_buffer_units(void **state)
+{
+	struct sockaddr_in address = loopback4();
+	struct owamp_test_socket_config config = {.local = (struct sockaddr *)&address, .receive = true};
+	const uint32_t sizes[] = {64 << 10, 100001, 4 << 20, 64 << 20};
+	uint16_t port;
+	int fd = test_socket(&config, &port);
+
+	(void)state;
+	if (owamp_socket_receive_buffer(fd) != 4 << 20)
+		skip(); /* without CAP_NET_ADMIN, and a low rmem_max */
+	close(fd);
+	for (size_t i = 0; i < sizeof sizes / sizeof sizes[0]; i++) {
+		config.receive_buffer = sizes[i];
+		fd = test_socket(&config, &port);
+		assert_in_range(owamp_socket_receive_buffer(fd), sizes[i], sizes[i] + 1);
+		assert_int_equal(owamp_socket_receive_buffer(fd), option(fd, SOL_SOCKET, SO_RCVBUF));
+		close(fd);
+	}
+	assert_int_equal(owamp_socket_receive_buffer(fd), 0);
+}
+
+static uint32_t rmem_max(void)
+{
+	FILE *file = fopen("/proc/sys/net/core/rmem_max", "r");
+	unsigned long octets = 0;
+
+	if (!file)
+		skip();
+	assert_int_equal(fscanf(file, "%lu", &octets), 1);
+	fclose(file);
+	return (uint32_t)octets;
+}
+
+/* In a child that has no CAP_NET_ADMIN: 0 if it got what it may have, and is told so. */
+static int refused(uint32_t limit)
+{
+	struct sockaddr_in address = loopback4();
+	struct owamp_test_socket_config config = {
+		.local = (struct sockaddr *)&address, .receive = true, .receive_buffer = 64 << 20};
+	uint16_t port;
+	int fd;
+
+	if (geteuid() == 0 && setresuid(65534, 65534, 65534))
+		return 2;
+	if (owamp_socket_test(&fd, &config, &port))
+		return 3;
+	if (owamp_socket_receive_buffer(fd) != 2 * limit)
+		return 4;
+	config.receive_buffer = limit;
+	close(fd);
+	if (owamp_socket_test(&fd, &config, &port))
+		return 5;
+	return owamp_socket_receive_buffer(fd) - limit > 1 ? 6 : 0;
+}
+
+static void test_receive_buffer_refused(void **state)
+{
+	uint32_t limit = rmem_max();
+	int status;
+	pid_t child;
+
+	(void)state;
+	if (limit >= 32 << 20)
+		skip();
+	child = fork();
+	assert_true(child >= 0);
+	if (child == 0)
+		_exit(refused(limit));
+	assert_int_equal(waitpid(child, &status, 0), child);
+	assert_true(WIFEXITED(status));
+	assert_int_equal(WEXITSTATUS(status), 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_listen),         cmocka_unit_test(test_listen_ipv6_only),
-		cmocka_unit_test(test_control),        cmocka_unit_test(test_any_port),
-		cmocka_unit_test(test_port_range),     cmocka_unit_test(test_bad_test_sockets),
-		cmocka_unit_test(test_interface),      cmocka_unit_test(test_sending),
-		cmocka_unit_test(test_sending_ipv6),   cmocka_unit_test(test_receiving),
+		cmocka_unit_test(test_listen),
+		cmocka_unit_test(test_listen_ipv6_only),
+		cmocka_unit_test(test_control),
+		cmocka_unit_test(test_any_port),
+		cmocka_unit_test(test_port_range),
+		cmocka_unit_test(test_bad_test_sockets),
+		cmocka_unit_test(test_interface),
+		cmocka_unit_test(test_sending),
+		cmocka_unit_test(test_sending_ipv6),
+		cmocka_unit_test(test_receiving),
 		cmocka_unit_test(test_receiving_ipv6),
+		cmocka_unit_test(test_receive_buffer),
+		cmocka_unit_test(test_receive_buffer_ipv6),
+		cmocka_unit_test(test_receive_buffer_limits),
+		cmocka_unit_test(test_receive_buffer_units),
+		cmocka_unit_test(test_receive_buffer_refused),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

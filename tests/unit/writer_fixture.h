@@ -242,6 +242,7 @@ static inline struct owamp_record record_of(uint32_t seq)
 		.send_error = 0x8001,
 		.receive_error = seq % 10 == 9 ? 0x8001 : 0x8002,
 		.ttl = seq % 10 == 9 ? 255 : 60,
+		.dropped = seq % 20 == 19,
 	};
 }
 
@@ -369,6 +370,7 @@ static inline uint32_t expect_records(const char *path, uint8_t number, uint32_t
 			assert_int_equal(records[i].receive_error, expected.receive_error);
 			assert_int_equal(records[i].ttl, expected.ttl);
 			assert_int_equal(records[i].duplicate, 0);
+			assert_int_equal(records[i].dropped, expected.dropped);
 		}
 	} while (got > 0);
 	archive_close(archive);
