@@ -191,15 +191,18 @@ int inlet_read(struct inlet *inlet, int64_t *latest_ns)
  * Takes in what had arrived by real_ns: all there is, or up to the first that
  * came later, so that no rate keeps this going. False: nobody knows. What a
  * batch that came back short means is not enough here, an error may have cut it.
+ * *empty: nothing waits that came before what was dropped last.
  */
-static bool drain(struct inlet *inlet, int64_t real_ns)
+static bool drain(struct inlet *inlet, int64_t real_ns, bool *empty)
 {
 	unsigned errors = 0;
 
+	*empty = false;
 	for (unsigned packets = 0; packets < DRAIN_MAX;) {
 		int64_t latest_ns = 0;
 		int count = inlet_read(inlet, &latest_ns);
 
+		*empty = count == 0;
 		if (count == 0 || latest_ns > real_ns || !inlet->open)
 			return true;
 		if (count > 0)
@@ -232,8 +235,9 @@ void session_expire(struct owamp_collector_session *session)
 	struct owamp_collector *collector = session->collector;
 	int64_t mono = owamp_mono_ns(), real = owamp_real_ns();
 	owamp_ntp now = owamp_ntp_from_unix_ns(real);
+	bool empty;
 
-	if (!drain(session->inlet, real)) {
+	if (!drain(session->inlet, real, &empty)) {
 		/* What is still queued must not be called lost. */
 		if (!session->stopped && !session->failed)
 			(void)heap_set(&collector->heap, &session->due, mono + GRAIN_NS);
@@ -241,7 +245,10 @@ void session_expire(struct owamp_collector_session *session)
 	}
 	if (session->stopped || session->failed)
 		return;
-	note_drops(session->inlet, count_now(session->inlet));
+	/* While packets wait, those behind a gap bring its drops themselves: told before, they would be void.
+	 */
+	if (empty)
+		note_drops(session->inlet, count_now(session->inlet));
 	tell_drops(session);
 	if (owamp_receiver_expire(session->receiver, now, owamp_clock_error(collector->clock, mono, 0)))
 		finish(session, true);

@@ -1,90 +1,56 @@
 /*
- * bench_sessions: many sessions at a time against one owampd.
+ * bench: what the meter costs and how exact it is, beside bare loops.
  *
- *	bench_sessions.c  options, the clients, the sums
- *	bench_server.c    starting owampd; what the kernel and its log say of it
- *	bench_report.c    text and JSON
+ *	bench.c        the command line, the parts in their order
+ *	facts.c        of the machine
+ *	part_*.c       one question each
+ *	bare_*.c       the loops that the figures stand beside (bare.h)
+ *	client.c       owping and owfetch as a user runs them (client.h)
+ *	burners.c network.c server.c process.c table.c   what the parts share
  */
 #ifndef BENCH_H
 #define BENCH_H
 
+#include <limits.h>
 #include <stdbool.h>
-#include <stdint.h>
-#include <sys/types.h>
 
-#define BENCH_KEY_ID     "bench"
-#define BENCH_SECRET     "bench-sessions"
-#define BENCH_SECRET_HEX "62656e63682d73657373696f6e73"
+#include <jansson.h>
 
-struct bench_options {
-	unsigned sessions;
-	unsigned per_connection;
-	unsigned seconds;
-	double rate;
-	bool to, from;
-	bool encrypted;
+#include "table.h"
+
+struct bench {
 	bool json;
-	const char *owampd; /* to start; NULL if server is given */
-	const char *host;   /* of a server that runs already */
-	uint16_t port;
+	bool quick; /* does it all work: figures of no worth */
+	json_t *tables;
+	char directory[64]; /* for files of the parts; empty again after each */
+	char output[96];    /* what a client prints */
+	char errors[96];
+	char owampd[PATH_MAX];
+	char owping[PATH_MAX];
+	char owfetch[PATH_MAX];
+	char sessions[PATH_MAX];
 };
 
-/* How late packets left. */
-struct bench_lateness {
-	uint64_t packets;
-	double sum_us;
-	double max_us;
-};
+/*
+ * A part runs its measurements and adds its tables. False: something did not
+ * work, or a count was wrong, which stderr tells.
+ */
+bool part_rate(struct bench *bench);
+bool part_lateness(struct bench *bench);
+bool part_delay(struct bench *bench);
+bool part_sessions(struct bench *bench);
+bool part_fetch(struct bench *bench);
+bool part_handshakes(struct bench *bench);
 
-/* What a process used. */
-struct bench_usage {
-	double cpu_s;
-	unsigned long resident_kib; /* at most, since it started */
-	unsigned processes;
-	unsigned threads;
-};
+/* Takes the table: it is printed at once, or with the others as JSON. */
+void bench_add(struct bench *bench, struct table *table);
 
-struct bench_side {
-	unsigned sessions; /* that the server's log tells the end of */
-	uint64_t sent;
-	uint64_t skipped;
-	uint64_t socket_drops;
-	uint64_t send_errors;
-	struct bench_lateness lateness;
-	struct bench_usage usage;
-};
+/* A line on stderr: what is being done. */
+void bench_progress(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
-struct bench_results {
-	unsigned sessions;
-	unsigned complete;
-	char first_reason[256]; /* why the first one that is not complete is not */
-	uint64_t received;
-	uint64_t lost;
-	uint64_t duplicates;
-	bool server_known; /* false if somebody else started it */
-	struct bench_side bench;
-	struct bench_side server;
-};
+/* The same for what went wrong; returns false. */
+bool bench_fail(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
-struct bench_server {
-	pid_t pid;
-	uint16_t port;
-	char directory[64];
-	char log[96];
-};
-
-/* Raises the limit of open files, here and for the server; false if that is not possible. */
-bool bench_raise_files(unsigned wanted);
-
-/* Starts owampd on a loopback port. On failure says why on stderr. */
-bool bench_server_start(struct bench_server *server, const struct bench_options *options);
-
-/* Takes the usage, ends the server, reads its log, removes its files. False if it did not end well. */
-bool bench_server_end(struct bench_server *server, struct bench_side *side);
-
-/* Of this process. */
-void bench_own_usage(struct bench_usage *usage);
-
-void bench_report(const struct bench_options *options, const struct bench_results *results);
+struct table *facts_table(void);
 
 #endif
