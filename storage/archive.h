@@ -187,6 +187,10 @@ int archive_clock_insert(struct archive *archive, const struct archive_clock *cl
 int archive_packet_insert(struct archive *archive, int64_t session_id, uint32_t arrival,
 			  const struct owamp_record *record, int64_t near_ns);
 
+/* The same for records of one session, at arrival and what follows it; after an error some may be there. */
+int archive_packets_insert(struct archive *archive, int64_t session_id, uint32_t arrival,
+			   const struct owamp_record *const records[], uint32_t count, int64_t near_ns);
+
 /* A walk over a session's records in the order of arrival. */
 struct archive_walk {
 	int64_t session_id;

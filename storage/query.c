@@ -120,7 +120,7 @@ static const char columns[] =
 	"s.session_id, s.sid, a.address, a.name, b.address, b.name, s.sender_port, s.receiver_port,"
 	" s.direction, s.server, s.mode, s.identity, s.class, s.peer, s.packets, s.padding_octets, s.type_p,"
 	" s.dscp, s.timeout_ns, s.start_ns, s.created_ns, s.end_ns, s.outcome, s.reason, s.next_seq,"
-	" CASE s.outcome WHEN 'running' THEN (SELECT coalesce(max(p.arrival) + 1, 0) FROM packets p"
+	" CASE s.outcome WHEN 'running' THEN (SELECT coalesce(max(p.arrival) + 1, 0) FROM packet_rows p"
 	" WHERE p.session_id = s.session_id) ELSE s.records END,"
 	" s.records_lost, s.duplicates_left_out, s.packets_kept, s.summaries_due, s.program, s.version";
 

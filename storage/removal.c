@@ -7,8 +7,8 @@
 
 /* Each removes the first ?2 rows of session ?1. */
 static const char *const removals[] = {
-	"DELETE FROM packets WHERE session_id = ?1 AND arrival <= (SELECT max(arrival) FROM"
-	" (SELECT arrival FROM packets WHERE session_id = ?1 ORDER BY arrival LIMIT ?2))",
+	"DELETE FROM packet_rows WHERE session_id = ?1 AND arrival <= (SELECT max(arrival) FROM"
+	" (SELECT arrival FROM packet_rows WHERE session_id = ?1 ORDER BY arrival LIMIT ?2))",
 	"DELETE FROM histograms WHERE session_id = ?1 AND (hour_ns, delay_ns) IN"
 	" (SELECT hour_ns, delay_ns FROM histograms WHERE session_id = ?1"
 	" ORDER BY hour_ns, delay_ns LIMIT ?2)",

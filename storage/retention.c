@@ -23,8 +23,9 @@ static const char removal_due[] = "SELECT " COLUMNS " FROM sessions WHERE remova
 
 /* Hops over the packets from session to session; without ALL it ends also in a damaged file. */
 static const char half_pruned[] =
-	"WITH RECURSIVE held (id) AS (SELECT min(session_id) FROM packets UNION"
-	" SELECT (SELECT min(session_id) FROM packets WHERE session_id > held.id) FROM held WHERE id IS NOT "
+	"WITH RECURSIVE held (id) AS (SELECT min(session_id) FROM packet_rows UNION"
+	" SELECT (SELECT min(session_id) FROM packet_rows WHERE session_id > held.id) FROM held WHERE id IS "
+	"NOT "
 	"NULL)"
 	" SELECT session_id, sid, sender_id, receiver_id, 0 FROM held JOIN sessions ON session_id = id"
 	" WHERE NOT packets_kept LIMIT 1";

@@ -191,9 +191,9 @@ int archive_session_find(struct archive *archive, const uint8_t sid[OWAMP_SID_SI
 int archive_session_cut(struct archive *archive, int64_t session_id, uint32_t cut, uint64_t *records)
 {
 	sqlite3_stmt *drop = archive_statement(archive, ARCHIVE_ST_SESSION_CUT,
-					       "DELETE FROM packets WHERE session_id = ? AND seq >= ?");
+					       "DELETE FROM packet_rows WHERE session_id = ? AND seq >= ?");
 	sqlite3_stmt *count = archive_statement(archive, ARCHIVE_ST_SESSION_COUNT,
-						"SELECT count(*) FROM packets WHERE session_id = ?");
+						"SELECT count(*) FROM packet_rows WHERE session_id = ?");
 	int64_t rows = 0;
 	int error;
 

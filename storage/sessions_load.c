@@ -73,7 +73,7 @@ enum column {
 	"session_id, sid, s.address, r.address, sender_port, receiver_port, ip_version, direction, server,"  \
 	" mode, identity, class, packets, padding_octets, type_p, timeout_ntp, start_ns, start_residue,"     \
 	" created_ns, end_ns, outcome, next_seq,"                                                            \
-	" CASE outcome WHEN 'running' THEN (SELECT count(*) FROM packets p"                                  \
+	" CASE outcome WHEN 'running' THEN (SELECT count(*) FROM packet_rows p"                              \
 	" WHERE p.session_id = sessions.session_id) ELSE records END, packets_kept, program FROM sessions"   \
 	" JOIN endpoints s ON s.endpoint_id = sender_id JOIN endpoints r ON r.endpoint_id = receiver_id"
 

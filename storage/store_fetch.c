@@ -127,8 +127,9 @@ static int keep_head(void *context, const struct archive_stored *stored)
 static int read_rest(struct store_fetch *fetch)
 {
 	static const char sql[] =
-		"SELECT coalesce(reason, ''), CASE WHEN ?2 THEN coalesce((SELECT max(seq) + 1 FROM packets"
-		" WHERE packets.session_id = ?1), 0) END FROM sessions WHERE session_id = ?1";
+		"SELECT coalesce(reason, ''), CASE WHEN ?2 THEN coalesce((SELECT max(seq) + 1 FROM "
+		"packet_rows"
+		" WHERE packet_rows.session_id = ?1), 0) END FROM sessions WHERE session_id = ?1";
 	struct store_head *head = &fetch->head;
 	bool count = !fetch->stop_known && head->outcome != ARCHIVE_RUNNING;
 	sqlite3 *db = archive_sqlite(fetch->reader->archive);

@@ -1,6 +1,7 @@
 /* The minutes of a summary that may still change, and what follows from their delays. */
 #include <search.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include <owamp/error.h>
 
@@ -111,6 +112,63 @@ static int by_value(const void *left, const void *right)
 	return (a > b) - (a < b);
 }
 
+/* Below this qsort() is as quick. */
+#define RADIX_MIN 256
+
+/* In the order of the values, as unsigned numbers. */
+static uint64_t key_of(int64_t value)
+{
+	return (uint64_t)value ^ UINT64_C(1) << 63;
+}
+
+/* By one octet of the keys, those with the same one in the order in which they are. */
+static void sort_octet(const int64_t *from, int64_t *to, size_t count, unsigned shift)
+{
+	size_t places[256] = {0}, place = 0;
+
+	for (size_t i = 0; i < count; i++)
+		places[key_of(from[i]) >> shift & 255]++;
+	for (unsigned i = 0; i < 256; i++) {
+		size_t n = places[i];
+
+		places[i] = place;
+		place += n;
+	}
+	for (size_t i = 0; i < count; i++)
+		to[places[key_of(from[i]) >> shift & 255]++] = from[i];
+}
+
+/* Delays of a minute differ in few octets: several times as quick as comparing them, a million a minute. */
+static void sort_delays(struct minute *minute)
+{
+	size_t count = minute->row.received;
+	int64_t *from = minute->delays, *to = NULL;
+	uint64_t differ = 0;
+
+	if (count >= RADIX_MIN)
+		to = reallocarray(NULL, count, sizeof *to);
+	if (!to) {
+		qsort(minute->delays, count, sizeof *minute->delays, by_value);
+		return;
+	}
+	for (size_t i = 1; i < count; i++)
+		differ |= key_of(from[i]) ^ key_of(from[0]);
+	for (unsigned shift = 0; shift < 64; shift += 8) {
+		int64_t *sorted = to;
+
+		if ((differ >> shift & 255) == 0)
+			continue;
+		sort_octet(from, to, count, shift);
+		to = from;
+		from = sorted;
+	}
+	if (from != minute->delays) {
+		memcpy(minute->delays, from, count * sizeof *from);
+		to = from;
+	}
+	free(to);
+}
+
 /* RFC 2330 section 11.3. */
 static int64_t nearest_rank(const struct minute *minute, unsigned permille)
 {
@@ -123,7 +181,7 @@ void minute_finish(struct minute *minute)
 
 	if (row->received == 0)
 		return;
-	qsort(minute->delays, row->received, sizeof *minute->delays, by_value);
+	sort_delays(minute);
 	row->delay_min_ns = minute->delays[0];
 	row->delay_p50_ns = nearest_rank(minute, 500);
 	row->delay_p95_ns = nearest_rank(minute, 950);

@@ -62,6 +62,7 @@ static void release(struct writer *writer)
 	free_removals(writer->removing);
 	free_removals(writer->gone);
 	free(writer->spare);
+	free(writer->chain);
 	queue_free(writer->queue);
 	/* Last: whoever opens the archive next finds it at rest. */
 	if (writer->lock_fd >= 0)
@@ -76,6 +77,7 @@ static void release(struct writer *writer)
 static struct writer *allocate(const struct writer_config *config)
 {
 	struct writer *w = calloc(1, sizeof *w);
+	pthread_mutexattr_t attributes;
 
 	if (!w)
 		return NULL;
@@ -96,7 +98,12 @@ static struct writer *allocate(const struct writer_config *config)
 	w->finished_last = &w->finished;
 	w->removals_last = &w->removals;
 	w->sessions_last = &w->sessions;
-	pthread_mutex_init(&w->lock, NULL);
+	/* The collector takes it for each record, and must not wait for others while this one is preempted.
+	 */
+	pthread_mutexattr_init(&attributes);
+	(void)pthread_mutexattr_setprotocol(&attributes, PTHREAD_PRIO_INHERIT);
+	pthread_mutex_init(&w->lock, &attributes);
+	pthread_mutexattr_destroy(&attributes);
 	pthread_cond_init(&w->change, NULL);
 	if (w->path && w->program && queue_new(&w->queue, w->queue_max) == 0)
 		return w;

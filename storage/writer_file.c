@@ -79,7 +79,8 @@ static int next_arrival(struct writer *writer, int64_t session_id, uint32_t *nex
 	char sql[120];
 	int error;
 
-	snprintf(sql, sizeof sql, "SELECT coalesce(max(arrival) + 1, 0) FROM packets WHERE session_id = %lld",
+	snprintf(sql, sizeof sql,
+		 "SELECT coalesce(max(arrival) + 1, 0) FROM packet_rows WHERE session_id = %lld",
 		 (long long)session_id);
 	error = archive_integer(writer->archive, sql, &value);
 	*next = (uint32_t)value;

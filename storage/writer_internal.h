@@ -51,6 +51,9 @@ struct writer_session {
 	struct summary *summary;
 	bool resum; /* at its end it is to be summed up from its rows */
 	/* In the transaction that is being tried. */
+	uint32_t batch_count; /* its records in the batch, chained */
+	uint32_t batch_first;
+	uint32_t batch_last;
 	bool summary_now;
 	bool due_now;
 	uint32_t arrivals_now;
@@ -129,6 +132,8 @@ struct writer {
 	bool pending; /* what follows is not committed yet */
 	const struct queue_entry *batch;
 	uint32_t batch_count;
+	uint32_t *chain; /* after each record of the batch, the next one of its session */
+	uint32_t chain_size;
 	struct writer_removal *removing;
 	struct timeline timeline;
 	int64_t clock_due;

@@ -112,9 +112,9 @@ struct dead {
 static int find_dead(struct writer *writer, struct dead *dead)
 {
 	static const char sql[] =
-		"SELECT session_id, created_ns, (SELECT count(*) FROM packets AS p WHERE p.session_id = "
+		"SELECT session_id, created_ns, (SELECT count(*) FROM packet_rows AS p WHERE p.session_id = "
 		"s.session_id),"
-		" (SELECT max(send_time_ns + coalesce(delay_ns, 0)) FROM packets AS p"
+		" (SELECT max(send_time_ns + coalesce(delay_ns, 0)) FROM packet_rows AS p"
 		" WHERE p.session_id = s.session_id),"
 		" sid || ' from ' || (SELECT address FROM endpoints WHERE endpoint_id = sender_id) ||"
 		" coalesce(' (user \"' || identity || '\")', '')"

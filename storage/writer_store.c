@@ -12,6 +12,9 @@
 /* Removed in one transaction. */
 #define ROWS_AT_ONCE 4096
 
+/* Records of a session that are handed over together. */
+#define CHAIN_PART 64
+
 bool writer_has_work(const struct writer *writer)
 {
 	if (writer->batch_count > 0 || writer->removing || writer->timeline.count > 0 || writer->trouble.on)
@@ -44,6 +47,7 @@ static int store_sessions(struct writer *writer)
 		int error;
 
 		s->arrivals_now = s->arrivals;
+		s->batch_count = 0;
 		s->summary_now = s->due_now = false;
 		if (s->stored || s->refused)
 			continue;
@@ -56,21 +60,60 @@ static int store_sessions(struct writer *writer)
 	return 0;
 }
 
-static int store_records(struct writer *writer)
+/* Chains each session's records in the batch, in their order. */
+static int chain_records(struct writer *writer)
 {
+	if (writer->chain_size < writer->batch_count) {
+		uint32_t *chain = reallocarray(writer->chain, writer->batch_count, sizeof *chain);
+
+		if (!chain)
+			return OWAMP_ENOMEM;
+		writer->chain = chain;
+		writer->chain_size = writer->batch_count;
+	}
 	for (uint32_t i = 0; i < writer->batch_count; i++) {
 		struct writer_session *s = writer->batch[i].session;
-		int error;
 
-		if (s->refused)
-			continue;
-		error = archive_packet_insert(writer->archive, s->session_id, s->arrivals_now,
-					      &writer->batch[i].record, s->row.created_ns);
-		if (error)
-			return error;
-		s->arrivals_now++;
+		if (s->batch_count++ == 0)
+			s->batch_first = i;
+		else
+			writer->chain[s->batch_last] = i;
+		s->batch_last = i;
 	}
 	return 0;
+}
+
+static int store_chain(struct writer *writer, struct writer_session *session)
+{
+	const struct owamp_record *records[CHAIN_PART];
+	uint32_t left = session->batch_count, next = session->batch_first;
+	int error = 0;
+
+	while (left > 0 && !error) {
+		uint32_t count = 0;
+
+		while (count < CHAIN_PART && left > 0) {
+			records[count++] = &writer->batch[next].record;
+			if (--left > 0)
+				next = writer->chain[next];
+		}
+		error = archive_packets_insert(writer->archive, session->session_id, session->arrivals_now,
+					       records, count, session->row.created_ns);
+		session->arrivals_now += count;
+	}
+	return error;
+}
+
+/* As they came, the rows of many sessions would each go to another part of the table. */
+static int store_records(struct writer *writer)
+{
+	int error = chain_records(writer);
+
+	for (struct writer_session *s = writer->sessions; s && !error; s = s->next) {
+		if (!s->refused)
+			error = store_chain(writer, s);
+	}
+	return error;
 }
 
 static int store_summary(struct writer *writer, struct writer_session *session)

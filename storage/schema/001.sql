@@ -68,34 +68,21 @@ CREATE TABLE skip_ranges (
 	PRIMARY KEY (session_id, first_seq)
 ) STRICT, WITHOUT ROWID;
 
--- One row for each arrival and each packet that did not arrive, in that order.
-CREATE TABLE packets (
+-- One row for each arrival and each packet that did not arrive, in that order. To be read as the view
+-- packets, which has what follows from these columns: SQLite computes generated ones at each INSERT, also if
+-- they are VIRTUAL.
+CREATE TABLE packet_rows (
 	session_id INTEGER NOT NULL REFERENCES sessions ON DELETE CASCADE,
 	arrival INTEGER NOT NULL,      -- 0 up, ascending; gaps say nothing
 	seq INTEGER NOT NULL,
 	send_time_ns INTEGER NOT NULL, -- of a lost packet: as scheduled
 	delay_ns INTEGER,              -- NULL: lost, or dropped
-	marks INTEGER NOT NULL CHECK (marks BETWEEN 0 AND 3), -- both of the next in one, for the sake of the size
-	duplicate INTEGER GENERATED ALWAYS AS (marks & 1) VIRTUAL, -- a further arrival of the packet
-	dropped INTEGER GENERATED ALWAYS AS (marks >> 1) VIRTUAL,  -- not by the network, but at our own socket
+	marks INTEGER NOT NULL CHECK (marks BETWEEN 0 AND 3), -- duplicate + 2 * dropped, for the sake of the size
 	send_error_estimate INTEGER NOT NULL,    -- as in RFC 4656 section 4.1.2
 	receive_error_estimate INTEGER NOT NULL,
 	ttl INTEGER NOT NULL,          -- 255: maybe unknown
 	send_residue INTEGER NOT NULL,    -- 2^-32 s that ns cannot say, so that records keep their last bit
 	receive_residue INTEGER NOT NULL,
-	receive_time_ns INTEGER GENERATED ALWAYS AS (send_time_ns + delay_ns) VIRTUAL,
-	send_synchronized INTEGER GENERATED ALWAYS AS (send_error_estimate >> 15) VIRTUAL,
-	receive_synchronized INTEGER GENERATED ALWAYS AS (receive_error_estimate >> 15) VIRTUAL,
-	send_error_ns INTEGER GENERATED ALWAYS AS (CASE WHEN (send_error_estimate >> 8 & 63) > 46
-		THEN 9223372036854775807 ELSE
-		((send_error_estimate & 255) << (send_error_estimate >> 8 & 63) >> 32) * 1000000000
-		+ ((((send_error_estimate & 255) << (send_error_estimate >> 8 & 63) & 4294967295) * 1000000000
-		+ 4294967295) >> 32) END) VIRTUAL,
-	receive_error_ns INTEGER GENERATED ALWAYS AS (CASE WHEN (receive_error_estimate >> 8 & 63) > 46
-		THEN 9223372036854775807 ELSE
-		((receive_error_estimate & 255) << (receive_error_estimate >> 8 & 63) >> 32) * 1000000000
-		+ ((((receive_error_estimate & 255) << (receive_error_estimate >> 8 & 63) & 4294967295) * 1000000000
-		+ 4294967295) >> 32) END) VIRTUAL,
 	PRIMARY KEY (session_id, arrival)
 ) STRICT, WITHOUT ROWID;
 

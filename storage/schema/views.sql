@@ -9,6 +9,7 @@
 -- array does nothing else than keep SQLite from merging that layer into the one above, which would look
 -- again for each element.
 
+DROP VIEW IF EXISTS packets;
 DROP VIEW IF EXISTS pair_sessions;
 DROP VIEW IF EXISTS pair_minutes;
 DROP VIEW IF EXISTS pair_histograms;
@@ -21,7 +22,38 @@ DROP VIEW IF EXISTS doubtful_sessions;
 DROP VIEW IF EXISTS meter_trouble;
 DROP VIEW IF EXISTS clock_events;
 
--- A session that is being removed is half gone: it is in none of the views.
+-- The table packet_rows with what follows from its columns. CAST makes these compare as integers do.
+CREATE VIEW packets AS
+SELECT
+	session_id,
+	arrival,
+	seq,
+	send_time_ns,
+	delay_ns,
+	marks,
+	CAST(marks & 1 AS INTEGER) AS duplicate, -- a further arrival of the packet
+	CAST(marks >> 1 AS INTEGER) AS dropped,  -- not by the network, but at our own socket
+	send_error_estimate,
+	receive_error_estimate,
+	ttl,
+	send_residue,
+	receive_residue,
+	CAST(send_time_ns + delay_ns AS INTEGER) AS receive_time_ns,
+	CAST(send_error_estimate >> 15 AS INTEGER) AS send_synchronized,
+	CAST(receive_error_estimate >> 15 AS INTEGER) AS receive_synchronized,
+	CAST(CASE WHEN (send_error_estimate >> 8 & 63) > 46
+		THEN 9223372036854775807 ELSE
+		((send_error_estimate & 255) << (send_error_estimate >> 8 & 63) >> 32) * 1000000000
+		+ ((((send_error_estimate & 255) << (send_error_estimate >> 8 & 63) & 4294967295) * 1000000000
+		+ 4294967295) >> 32) END AS INTEGER) AS send_error_ns,
+	CAST(CASE WHEN (receive_error_estimate >> 8 & 63) > 46
+		THEN 9223372036854775807 ELSE
+		((receive_error_estimate & 255) << (receive_error_estimate >> 8 & 63) >> 32) * 1000000000
+		+ ((((receive_error_estimate & 255) << (receive_error_estimate >> 8 & 63) & 4294967295) * 1000000000
+		+ 4294967295) >> 32) END AS INTEGER) AS receive_error_ns
+FROM packet_rows;
+
+-- A session that is being removed is half gone: it is in none of the views that follow.
 CREATE VIEW pair_sessions AS
 SELECT
 	s.session_id,

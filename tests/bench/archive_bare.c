@@ -76,8 +76,8 @@ static bool insert_rows(struct archive *archive, const struct bare_row *rows, si
 	sqlite3_stmt *statement = NULL;
 	bool ok = sqlite3_prepare_v3(
 			  archive_sqlite(archive),
-			  "INSERT INTO packets (session_id, arrival, seq, send_time_ns, delay_ns,"
-			  " duplicate, send_error_estimate, receive_error_estimate, ttl, send_residue,"
+			  "INSERT INTO packet_rows (session_id, arrival, seq, send_time_ns, delay_ns,"
+			  " marks, send_error_estimate, receive_error_estimate, ttl, send_residue,"
 			  " receive_residue) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
 			  -1, SQLITE_PREPARE_PERSISTENT, &statement, NULL) == SQLITE_OK;
 

@@ -4,12 +4,14 @@ import datetime
 import functools
 
 from archive_model import (DAY, HOUR, INT64_MAX, MINUTE, NAMES, SECOND, WEEK, Figures, bucket, delay_ns,
-                           first_arrivals, grouped, make_clock, reordered, runs, send_ns)
+                           error_ns, first_arrivals, grouped, make_clock, reordered, rounded, runs, send_ns,
+                           to_ntp)
 
 Asked = collections.namedtuple("Asked", "sender receiver begin end")
 
 # In which order the rows of each view are compared.
 KEYS = {
+    "packets": ["session_id", "arrival"],
     "pair_sessions": ["session_id"],
     "pair_minutes": ["session_id", "minute_ns"],
     "pair_histograms": ["session_id", "hour_ns", "delay_ns"],
@@ -22,6 +24,11 @@ KEYS = {
     "meter_trouble": ["session_id"],
     "clock_events": ["time_ns", "program"],
 }
+
+
+def view_error_ns(estimate):
+    """Beyond a scale of 46 the view only says that it is large."""
+    return INT64_MAX if (estimate >> 8 & 63) > 46 else error_ns(estimate)
 
 
 def text(ns, form):
@@ -89,6 +96,27 @@ class Answers:
         return sorted(pairs.items())
 
     @kept
+    def packets(self):
+        rows = []
+        for session in self.everything:
+            for number, record in enumerate(session.stored if self.packets_kept else ()):
+                send, delay = send_ns(record), delay_ns(record)
+                residue = None if delay is None else \
+                    record.receive - record.send - rounded(delay << 32, SECOND)
+                rows.append({
+                    "session_id": session.id, "arrival": 2 * number, "seq": record.seq, "send_time_ns": send,
+                    "delay_ns": delay, "marks": record.duplicate + 2 * record.dropped,
+                    "duplicate": int(record.duplicate), "dropped": int(record.dropped),
+                    "send_error_estimate": record.send_error,
+                    "receive_error_estimate": record.receive_error, "ttl": record.ttl,
+                    "send_residue": record.send - to_ntp(send), "receive_residue": residue or 0,
+                    "receive_time_ns": None if delay is None else send + delay,
+                    "send_synchronized": record.send_error >> 15,
+                    "receive_synchronized": record.receive_error >> 15,
+                    "send_error_ns": view_error_ns(record.send_error),
+                    "receive_error_ns": view_error_ns(record.receive_error)})
+        return sorted_by(rows, "session_id", "arrival")
+
     def pair_sessions(self):
         return [{
             "session_id": session.id, "sid": session.sid,

@@ -313,7 +313,7 @@ def store_packets(db, session):
         receive_residue = 0
         if delay is not None:
             receive_residue = record.receive - record.send - rounded(delay << 32, SECOND)
-        insert(db, "packets", session_id=session.id, arrival=2 * arrival, seq=record.seq, send_time_ns=send,
+        insert(db, "packet_rows", session_id=session.id, arrival=2 * arrival, seq=record.seq, send_time_ns=send,
                delay_ns=delay, marks=record.duplicate + 2 * record.dropped,
                send_error_estimate=record.send_error,
                receive_error_estimate=record.receive_error, ttl=record.ttl,

@@ -108,7 +108,7 @@ class OwstatsTest(unittest.TestCase):
     def prune(self, archive, *session_ids):
         """As retention leaves a session."""
         for number in session_ids:
-            self.change(archive, "DELETE FROM packets WHERE session_id = %d" % number,
+            self.change(archive, "DELETE FROM packet_rows WHERE session_id = %d" % number,
                         "UPDATE sessions SET packets_kept = 0 WHERE session_id = %d" % number)
 
     def near(self, got, exact, share=0.01):

@@ -319,7 +319,7 @@ class Archive(Base):
         self.assertEqual((run.status, run.stdout, run.stderr), (0, "", ""))
 
         self.change("UPDATE sessions SET outcome = 'broken', reason = 'torn' WHERE sid = '%s'" % sid)
-        self.change("DELETE FROM packets WHERE seq > 3 AND session_id ="
+        self.change("DELETE FROM packet_rows WHERE seq > 3 AND session_id ="
                     " (SELECT session_id FROM sessions WHERE sid = '%s')" % sid)
         run = self.owfetch(self.space, "--archive", self.archive, *self.key, self.net.v4, sid)
         self.assert_status(run, 0)

@@ -92,7 +92,7 @@ class Export(helper.OwstatsTest):
         path = self.directory() + "/out"
         with open(path, "w", encoding="ascii") as file:
             file.write("precious")
-        self.change(self.archive, "DROP TABLE packets")
+        self.change(self.archive, "DROP TABLE packet_rows")
         for arguments in ((), ("--json",), ("--csv",)):
             answer = run("export", self.session.sid, "-o", path, *arguments, archive=self.archive)
             self.assertEqual(answer.status, 1)
@@ -293,7 +293,7 @@ class Files(helper.OwstatsTest):
                 ("minutes", "sent"), ("losses", "begin_ns"), ("sessions", "timeout_ntp"))))
             self.change(archive, "UPDATE losses SET end_ns = CASE WHEN begin_ns < 0 THEN 5 ELSE -begin_ns END",
                         "UPDATE OR IGNORE histograms SET delay_ns = %d" % value,
-                        "UPDATE packets SET send_time_ns = %d WHERE seq = 3" % value)
+                        "UPDATE packet_rows SET send_time_ns = %d WHERE seq = 3" % value)
             for pruned in (False, True):
                 if pruned:
                     self.prune(archive, 1)
@@ -310,7 +310,7 @@ class Files(helper.OwstatsTest):
         archive = self.archive_of([make(1, 1), make(2, 1)])
         with contextlib.closing(sqlite3.connect(archive, isolation_level=None)) as db:
             db.execute("BEGIN IMMEDIATE")
-            db.execute("DELETE FROM packets WHERE session_id = 1")
+            db.execute("DELETE FROM packet_rows WHERE session_id = 1")
             db.execute("UPDATE sessions SET outcome = 'broken' WHERE session_id = 1")
             found = {row["sid"]: row for row in self.ask(archive)["sessions"]}
             self.assertEqual(found[make(1, 1).sid]["outcome"], "finished")

@@ -107,7 +107,7 @@ class Views(Archive):
 
     def check_filters(self, view, order, wanted):
         """The same rows when one pair is asked for."""
-        if "sender" not in wanted[0]:
+        if not wanted or "sender" not in wanted[0]:
             return
         for sender, receiver in PAIRS:
             rows = ask(self.path,
@@ -174,10 +174,37 @@ class Views(Archive):
                 plan = self.db.execute(query % (view, column), (1,))
                 self.assertRegex("\n".join(row[3] for row in plan.fetchall()), pattern)
 
+    def test_packets_is_the_table(self):
+        """The view packets costs its readers nothing: it is merged into their query, which uses the key."""
+        for query, wanted in (
+                ("SELECT count(*) FROM packets", "SCAN packet_rows"),
+                ("SELECT min(session_id) FROM packets", "SEARCH packet_rows USING PRIMARY KEY"),
+                ("SELECT max(arrival) FROM packets WHERE session_id = 3",
+                 "SEARCH packet_rows USING PRIMARY KEY (session_id=?)"),
+                ("SELECT * FROM packets WHERE session_id = 3 ORDER BY arrival",
+                 "SEARCH packet_rows USING PRIMARY KEY (session_id=?)"),
+                ("SELECT seq, duplicate FROM packets WHERE session_id = 3 AND arrival BETWEEN 2 AND 9",
+                 "SEARCH packet_rows USING PRIMARY KEY (session_id=? AND arrival>? AND arrival<?)"),
+                ("SELECT p.delay_ns FROM sessions s JOIN packets p ON p.session_id = s.session_id"
+                 " WHERE s.session_id = 3", "SEARCH packet_rows USING PRIMARY KEY (session_id=?)")):
+            with self.subTest(query=query):
+                plan = [row[3] for row in self.db.execute("EXPLAIN QUERY PLAN " + query)]
+                self.assertEqual(plan[-1], wanted)
+                self.assertNotRegex("\n".join(plan), "TEMP B-TREE|CO-ROUTINE|MATERIALIZE")
+
+    def test_packets_compares_as_integers(self):
+        """As the columns of the table do: a parameter can be a text."""
+        query = "SELECT count(*) FROM packets WHERE %s = '%d'"
+        for column in [row[1] for row in self.db.execute("PRAGMA table_xinfo(packets)")]:
+            with self.subTest(column=column):
+                value, count = self.db.execute("SELECT %s, count(*) FROM packets WHERE %s IS NOT NULL"
+                                               " GROUP BY 1 LIMIT 1" % (column, column)).fetchone()
+                self.assertEqual(self.db.execute(query % (column, value)).fetchone(), (count,))
+
     def test_after_pruning(self):
         """Without any packets all views say the same."""
         self.db.execute("BEGIN")
-        self.db.execute("DELETE FROM packets")
+        self.db.execute("DELETE FROM packet_rows")
         self.db.execute("UPDATE sessions SET packets_kept = 0")
         self.db.execute("COMMIT")
         try:

@@ -349,6 +349,44 @@ static void test_records_to_the_last_bit(void **state)
 		assert_same_record(&read[i], &written[i]);
 }
 
+/* Many at a time come to the same as one by one, however many. */
+static void test_records_together(void **state)
+{
+	static const uint32_t parts[] = {0, 1, 15, 16, 17, 31, 32, 33, 500, 64};
+	static struct owamp_record written[RECORDS], read[RECORDS];
+	static const struct owamp_record *pointers[RECORDS];
+	struct archive *archive = ((struct place *)*state)->archive;
+	int64_t session_id = insert_session(archive, 1);
+	struct archive_walk walk;
+	uint32_t total = 0, count;
+
+	assert_int_equal(archive_begin(archive), 0);
+	for (size_t i = 0; i < sizeof parts / sizeof parts[0]; i++) {
+		for (uint32_t k = total; k < total + parts[i]; k++) {
+			written[k] = a_record((uint32_t)next_random());
+			/* From the last to the first: they need not be one after the other in memory. */
+			pointers[total + parts[i] - 1 - (k - total)] = &written[k];
+		}
+		assert_int_equal(archive_packets_insert(archive, session_id, 10 + total, pointers + total,
+							parts[i], NOW_NS),
+				 0);
+		total += parts[i];
+	}
+	/* The last of them is there already. */
+	assert_int_equal(archive_packets_insert(archive, session_id, 9, pointers, 2, NOW_NS), OWAMP_ESYSTEM);
+	assert_int_equal(archive_packets_insert(archive, session_id, 10 + total - 1, pointers, 16, NOW_NS),
+			 OWAMP_ESYSTEM);
+	assert_int_equal(ask(archive, "SELECT count(*) FROM packets WHERE arrival >= 10"), total);
+	assert_int_equal(ask(archive, "SELECT max(arrival) FROM packets"), 10 + total - 1);
+	assert_int_equal(archive_packets_seek(archive, session_id, 0, UINT32_MAX, &walk, &count), 0);
+	walk.next_arrival = 10;
+	assert_int_equal(archive_packets_read(archive, &walk, read, RECORDS, &count), 0);
+	assert_int_equal(count, total);
+	for (uint32_t i = 0; i < total; i++)
+		assert_same_record(&read[i], pointers[i]);
+	archive_rollback(archive);
+}
+
 /* A walk keeps to its range, and to what there was when it began. */
 static void test_part_of_a_session(void **state)
 {
@@ -769,6 +807,7 @@ int main(void)
 		TEST(test_same_sid_twice),
 		TEST(test_endpoint_names),
 		TEST(test_records_to_the_last_bit),
+		TEST(test_records_together),
 		TEST(test_part_of_a_session),
 		TEST(test_virtual_columns),
 		TEST(test_finish),

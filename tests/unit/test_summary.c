@@ -111,6 +111,41 @@ static void test_dropped(void **state)
 	close_place(&place);
 }
 
+/* However far apart the delays of a minute are, and on which side of zero. */
+static void test_order_of_delays(void **state)
+{
+	(void)state;
+	for (int64_t step = 1; step < 10 * SECOND; step *= 7) {
+		for (int64_t first = -300; first <= 0; first += 150) {
+			struct summary *summary = new_summary(BASE_NS);
+			struct place place;
+			char sql[400];
+
+			open_place(&place, BASE_NS);
+			for (uint32_t i = 0; i < 300; i++) {
+				struct packet packet = {
+					.seq = i,
+					.send_ns = BASE_NS + i,
+					.delay_ns = (first + i * INT64_C(77) % 300) * step,
+				};
+
+				put(summary, &packet);
+			}
+			close_and_store(summary, &place);
+			snprintf(sql, sizeof sql,
+				 "SELECT delay_min_ns = %lld AND delay_p50_ns = %lld AND delay_p95_ns = %lld"
+				 " AND delay_p99_ns = %lld AND delay_p999_ns = %lld AND delay_max_ns = %lld"
+				 " FROM minutes",
+				 (long long)(first * step), (long long)((first + 149) * step),
+				 (long long)((first + 284) * step), (long long)((first + 296) * step),
+				 (long long)((first + 299) * step), (long long)((first + 299) * step));
+			assert_int_equal(ask(place.archive, sql), 1);
+			summary_free(summary);
+			close_place(&place);
+		}
+	}
+}
+
 static const struct story_kind kinds[] = {
 	{.packets = 400, .begin_ns = BASE_NS, .interval_ns = 20 * MS},
 	{.packets = 3000,
@@ -416,6 +451,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_by_hand),
+		cmocka_unit_test(test_order_of_delays),
 		cmocka_unit_test(test_dropped),
 		cmocka_unit_test(test_as_counted_plainly),
 		cmocka_unit_test(test_closes_at_timeout_and_two_seconds),

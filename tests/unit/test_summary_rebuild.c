@@ -271,7 +271,7 @@ static void test_pruned_meanwhile(void **state)
 		for (unsigned i = 0; i < before; i++)
 			assert_int_equal(summary_rebuild_step(rebuild, 25, &more), 0);
 		assert_true(more);
-		run_sql(place.archive, before == surveyed ? "DELETE FROM packets WHERE arrival > 600"
+		run_sql(place.archive, before == surveyed ? "DELETE FROM packet_rows WHERE arrival > 600"
 							  : "UPDATE sessions SET packets_kept = 0");
 		assert_int_equal(rest_of(rebuild), OWAMP_ESTATE);
 		assert_int_equal(ask(place.archive, "SELECT summaries_due FROM sessions"), 1);
