@@ -184,7 +184,8 @@ static void timer_expired(struct owamp_timer *timer)
 
 	if (connection->closing)
 		connection_close(connection, "the control connection was given up");
-	else if (connection->job_running || (connection->fetch && fetch_is_ours(connection)))
+	else if (connection->job_running || connection->starting ||
+		 (connection->fetch && fetch_is_ours(connection)))
 		connection_wait(connection); /* it waits for us */
 	else if (!connection->established)
 		connection_drop(connection, LOG_NOTICE,

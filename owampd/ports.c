@@ -228,8 +228,9 @@ uint16_t ports_take(struct session *session, const struct sockaddr *local)
 	} else {
 		error = owamp_collector_place_take(shared->port, session_address(&session->peer),
 						   &session->place);
+		/* Of the start: a reload changes what the configuration says. */
 		if (!error)
-			return (uint16_t)server->config->shared_test_port;
+			return owamp_address_port(session_address(&shared->local));
 		why = error == OWAMP_EINVAL ? "another session receives from the same address and port at "
 					      "the shared test port"
 					    : owamp_error_text(error);

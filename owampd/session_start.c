@@ -24,15 +24,14 @@ static void sender_finished(void *context)
 {
 	struct session *session = context;
 	const struct server *server = session->connection->server;
-	owamp_ntp now = owamp_ntp_from_unix_ns(owamp_real_ns());
-	int64_t wait = owamp_ntp_diff_ns(owamp_pacer_last(session->pacing) + session->request.timeout, now);
+	int64_t over =
+		owamp_pacer_last_mono_ns(session->pacing) + owamp_interval_to_ns(session->request.timeout);
+	int64_t now = owamp_mono_ns();
 
-	if (wait < 0)
-		wait = 0;
 	session->complete_timer.expired = sender_complete;
 	session->complete_timer.context = session;
 	(void)owamp_loop_set_timer(server->loop, &session->complete_timer,
-				   owamp_mono_ns() + wait + server->config->end_delay_ns);
+				   (over > now ? over : now) + server->config->end_delay_ns);
 }
 
 static void receiver_finished(void *context)

@@ -139,6 +139,15 @@ static int count_missing(struct owping_report *report, const struct owamp_skip_r
 	return 0;
 }
 
+uint64_t owping_report_arrived(const struct owamp_receive_health *health)
+{
+	uint64_t sum = 0;
+
+	for (int i = 0; i < OWAMP_RECEIVE_RESULTS; i++)
+		sum += health->counters.results[i];
+	return sum;
+}
+
 static int feed(struct owping_report *report)
 {
 	const struct owamp_result *result = report->result;

@@ -64,6 +64,9 @@ void owping_report_warn(struct owping_report *report);
 void owping_report_wishes(struct owping_report *report, const struct owping_options *options,
 			  const struct owamp_engine_granted *granted);
 
+/* Packets of the sender that got as far as this host's receiver, with those that were then discarded. */
+uint64_t owping_report_arrived(const struct owamp_receive_health *health);
+
 /* Whether a packet is among those that the report is about. */
 bool owping_report_covers(const struct owping_report *report, uint32_t seq);
 

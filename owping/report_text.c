@@ -268,7 +268,7 @@ static void print_meter(const struct text *text)
 	    (health->hardware_stamped > 0 || text->options->hardware_interfaces != NULL))
 		fprintf(text->out,
 			"meter: %" PRIu64 " of %" PRIu64 " packets stamped by an interface's clock\n",
-			health->hardware_stamped, health->counters.results[OWAMP_RECEIVE_OK]);
+			health->hardware_stamped, owping_report_arrived(health));
 }
 
 static void print_notes(const struct text *text)

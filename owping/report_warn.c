@@ -246,7 +246,7 @@ void owping_report_wishes(struct owping_report *report, const struct owping_opti
 {
 	const struct owamp_result *result = report->result;
 	const struct owamp_receive_health *health = &result->receive_health;
-	uint64_t received = health->counters.results[OWAMP_RECEIVE_OK];
+	uint64_t arrived = owping_report_arrived(health);
 
 	/* Only sending has a schedule to keep. */
 	if (granted != NULL && options->realtime_given && options->realtime_priority > 0 &&
@@ -254,9 +254,9 @@ void owping_report_wishes(struct owping_report *report, const struct owping_opti
 		warn(report, "real-time scheduling with priority %d was asked for and refused: %s",
 		     options->realtime_priority, strerror(granted->realtime_errno));
 	if (options->hardware_interfaces != NULL && result->has_receive_health &&
-	    health->hardware_stamped < received)
+	    health->hardware_stamped < arrived)
 		warn(report,
 		     "%" PRIu64 " of %" PRIu64 " packets were not stamped by an interface's clock, but by "
 		     "the kernel: their receive times are less exact",
-		     received - health->hardware_stamped, received);
+		     arrived - health->hardware_stamped, arrived);
 }

@@ -88,6 +88,12 @@ const struct queue_entry *queue_take(struct queue *queue, uint32_t *count)
 	return buffer->entries;
 }
 
+/* Locked memory is given back only by the newer call. */
+static int give_back(void *memory, size_t size)
+{
+	return madvise(memory, size, MADV_DONTNEED_LOCKED) == 0 ? 0 : madvise(memory, size, MADV_DONTNEED);
+}
+
 void queue_give_back(struct queue *queue)
 {
 	struct buffer *buffer = queue->taken;
@@ -96,8 +102,8 @@ void queue_give_back(struct queue *queue)
 	/* A multiple of a page. */
 	kept = (kept + KEPT_MIN - 1) / KEPT_MIN * KEPT_MIN;
 	if (buffer->touched > kept &&
-	    madvise(buffer->entries + kept, buffer_size(queue) - (size_t)kept * sizeof(struct queue_entry),
-		    MADV_DONTNEED) == 0)
+	    give_back(buffer->entries + kept,
+		      buffer_size(queue) - (size_t)kept * sizeof(struct queue_entry)) == 0)
 		buffer->touched = kept;
 }
 

@@ -421,7 +421,7 @@ void owamp_client_progress(struct owamp_client *client, unsigned index,
 		owamp_collector_health(item->collecting, &health);
 		progress->received = health.counters.results[OWAMP_RECEIVE_OK] - health.counters.duplicates;
 		progress->lost = health.counters.lost;
-		progress->sent = progress->received + progress->lost;
+		progress->sent = progress->received + progress->lost + health.counters.dropped;
 		progress->delay_known = item->delay_known;
 		progress->delay_ns = item->last_delay_ns;
 	}

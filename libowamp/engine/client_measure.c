@@ -242,15 +242,13 @@ static void sender_complete(struct owamp_timer *timer)
 static void sender_finished(void *context)
 {
 	struct client_item *item = context;
-	owamp_ntp now = owamp_ntp_from_unix_ns(owamp_real_ns());
-	int64_t wait = owamp_ntp_diff_ns(owamp_pacer_last(item->pacing) + item->result.request.timeout, now);
+	int64_t over = owamp_pacer_last_mono_ns(item->pacing) + item->test.timeout_ns;
+	int64_t now = owamp_mono_ns();
 
-	if (wait < 0)
-		wait = 0;
 	item->complete_timer.expired = sender_complete;
 	item->complete_timer.context = item;
 	(void)owamp_loop_set_timer(item->client->loop, &item->complete_timer,
-				   owamp_mono_ns() + wait + item->test.end_delay_ns);
+				   (over > now ? over : now) + item->test.end_delay_ns);
 }
 
 static int start_sender(struct client_item *item)

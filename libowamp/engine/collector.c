@@ -73,7 +73,8 @@ static void release_retired(struct owamp_collector *collector)
 	}
 }
 
-static int wait_for_events(struct owamp_collector *collector, struct epoll_event *events)
+/* *woken: before the lock, which others may hold for long: what comes meanwhile is in none of the events. */
+static int wait_for_events(struct owamp_collector *collector, struct epoll_event *events, int64_t *woken)
 {
 	const struct owamp_due *due = heap_first(&collector->heap);
 	struct timespec timeout;
@@ -93,6 +94,7 @@ static int wait_for_events(struct owamp_collector *collector, struct epoll_event
 		count = epoll_wait(collector->epoll, events, EVENTS_AT_ONCE,
 				   due && ns / 1000000 < COARSE_WAIT_MS ? (int)(ns / 1000000) + 1
 									: COARSE_WAIT_MS);
+	*woken = owamp_mono_ns();
 	collector_lock(collector);
 	return count;
 }
@@ -132,9 +134,9 @@ static void *run(void *context)
 	collector_lock(collector);
 	start_up(collector);
 	while (!collector->quit) {
-		int count = wait_for_events(collector, events);
-		int64_t woken = owamp_mono_ns();
-		bool all_read = count < EVENTS_AT_ONCE;
+		int64_t woken;
+		int count = wait_for_events(collector, events, &woken);
+		bool all_read = count >= 0 && count < EVENTS_AT_ONCE;
 		struct owamp_due *due;
 
 		for (int i = 0; i < count; i++) {
@@ -293,9 +295,10 @@ void session_detach(struct owamp_collector_session *session)
 {
 	if (session->place)
 		collector_place_clear(session->place);
-	else
-		inlet_close(session->inlet);
 	session->place = NULL;
+	/* A port's inlet is not one session's to close; this one may have left its place before. */
+	if (session->inlet == &session->own)
+		inlet_close(session->inlet);
 }
 
 static uint64_t socket_drops(const struct owamp_collector_session *session)

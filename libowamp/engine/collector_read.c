@@ -86,8 +86,10 @@ uint64_t inlet_drops(const struct inlet *inlet)
 /*
  * A port's drops go to each of its sessions: whose datagrams they were, nobody
  * knows. A receiver takes no more for its own than it misses at that place, so
- * now and then a loss of the network is put down to us, but never one of ours
- * to the network. The same holds for datagrams of strangers that were dropped.
+ * now and then a loss of the network is put down to us; one of ours is put down
+ * to the network only if the network had brought the packet before one with a
+ * lower number that got in. The same holds for datagrams of strangers that were
+ * dropped, and for those with a wrong checksum.
  */
 static void tell_drops(struct owamp_collector_session *session)
 {
@@ -235,6 +237,8 @@ void session_expire(struct owamp_collector_session *session)
 	struct owamp_collector *collector = session->collector;
 	int64_t mono = owamp_mono_ns(), real = owamp_real_ns();
 	owamp_ntp now = owamp_ntp_from_unix_ns(real);
+	/* Before reading: what is dropped from here on may be behind packets that nobody has read yet. */
+	uint32_t count = count_now(session->inlet);
 	bool empty;
 
 	if (!drain(session->inlet, real, &empty)) {
@@ -245,10 +249,9 @@ void session_expire(struct owamp_collector_session *session)
 	}
 	if (session->stopped || session->failed)
 		return;
-	/* While packets wait, those behind a gap bring its drops themselves: told before, they would be void.
-	 */
+	/* While packets wait, those behind a gap bring its drops themselves: told now, they would be void. */
 	if (empty)
-		note_drops(session->inlet, count_now(session->inlet));
+		note_drops(session->inlet, count);
 	tell_drops(session);
 	if (owamp_receiver_expire(session->receiver, now, owamp_clock_error(collector->clock, mono, 0)))
 		finish(session, true);

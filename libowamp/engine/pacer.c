@@ -1,6 +1,7 @@
 #include "pacer_internal.h"
 
 #include <errno.h>
+#include <sched.h>
 #include <semaphore.h>
 #include <stdlib.h>
 #include <sys/prctl.h>
@@ -24,6 +25,9 @@
 /* Some microseconds of trying; less than one of giving it a chance. */
 #define LOCK_TRIES 100
 #define WAY_TRIES  10
+
+/* Others of the same real-time priority wait no longer than this for a thread that does not sleep. */
+#define SHARE_NS 20000
 
 /* From the starting thread to the pacer's and back. */
 struct start {
@@ -174,6 +178,18 @@ static void sleep_until(struct owamp_pacer *pacer, int64_t until_ns)
 	}
 }
 
+/*
+ * Without the lock. Under SCHED_FIFO nobody of the same priority runs on this
+ * CPU until this thread sleeps or says so: other pacers would be late with it.
+ */
+static void share(struct owamp_pacer *pacer, int64_t now)
+{
+	if (!pacer->realtime || now - pacer->shared_ns < SHARE_NS)
+		return;
+	(void)sched_yield();
+	pacer->shared_ns = now;
+}
+
 static int64_t spin_until(struct owamp_pacer *pacer, int64_t until_ns)
 {
 	unsigned changes = pacer->changes;
@@ -181,8 +197,10 @@ static int64_t spin_until(struct owamp_pacer *pacer, int64_t until_ns)
 
 	unlock(pacer);
 	while ((now = owamp_mono_ns()) < until_ns &&
-	       atomic_load_explicit(&pacer->changes, memory_order_relaxed) == changes)
+	       atomic_load_explicit(&pacer->changes, memory_order_relaxed) == changes) {
 		spin_pause();
+		share(pacer, now);
+	}
 	pthread_mutex_lock(&pacer->lock);
 	return now;
 }
@@ -199,6 +217,7 @@ static int64_t wait_until(struct owamp_pacer *pacer, int64_t until_ns, int64_t n
 	sleep_until(pacer, until_ns < INT64_MAX ? until_ns - window : until_ns);
 	after = owamp_mono_ns();
 	spin_slept(&pacer->spin, now, after);
+	pacer->shared_ns = after;
 	return after;
 }
 
@@ -220,6 +239,12 @@ static void pace(struct owamp_pacer *pacer)
 		}
 		if (atomic_load_explicit(&pacer->waiting, memory_order_relaxed) > 0) {
 			make_way(pacer);
+			now = owamp_mono_ns();
+		}
+		if (pacer->realtime && now - pacer->shared_ns >= SHARE_NS) {
+			unlock(pacer);
+			share(pacer, now);
+			pthread_mutex_lock(&pacer->lock);
 			now = owamp_mono_ns();
 		}
 	}
@@ -246,6 +271,7 @@ static void *run(void *context)
 	struct owamp_pacer *pacer = start->pacer;
 	int error = ask_machine(start->config, start->granted);
 
+	pacer->realtime = start->granted->realtime;
 	spin_init(&pacer->spin, start->granted->spin_ns, owamp_mono_ns());
 	start->error = error;
 	sem_post(&start->done); /* start is gone after this */
@@ -418,6 +444,11 @@ owamp_ntp owamp_pacer_last(struct owamp_pacer_session *session)
 	last = session->last;
 	unlock(session->pacer);
 	return last;
+}
+
+int64_t owamp_pacer_last_mono_ns(struct owamp_pacer_session *session)
+{
+	return mono_of(session, owamp_pacer_last(session));
 }
 
 void owamp_pacer_end(struct owamp_pacer_session *session)

@@ -28,7 +28,9 @@ struct owamp_pacer {
 	pthread_cond_t change; /* the same, while sleeping */
 	struct heap heap;
 	struct spin spin;
-	bool rested; /* it waited before the packet that is being sent: it is not behind */
+	bool realtime;
+	int64_t shared_ns; /* when others of its priority could run last */
+	bool rested;       /* it waited before the packet that is being sent: it is not behind */
 	bool quit;
 
 	struct fading gap;       /* from a stamp to the packet's departure */

@@ -2,6 +2,7 @@
 
 #include <arpa/inet.h>
 #include <errno.h>
+#include <linux/filter.h>
 #include <linux/net_tstamp.h>
 #include <net/if.h>
 #include <netinet/tcp.h>
@@ -130,8 +131,22 @@ static int set(int fd, int level, int name, int value)
 	return setsockopt(fd, level, name, &value, sizeof value);
 }
 
+/*
+ * Nobody reads what comes to a socket that only sends: whoever sends to it must
+ * get neither memory nor the room that transmit stamps need in the same buffer.
+ */
+static int take_nothing(int fd)
+{
+	struct sock_filter none = {.code = BPF_RET | BPF_K, .k = 0};
+	const struct sock_fprog program = {.len = 1, .filter = &none};
+
+	return setsockopt(fd, SOL_SOCKET, SO_ATTACH_FILTER, &program, sizeof program);
+}
+
 static int prepare_sending(int fd, int family, uint8_t dscp)
 {
+	if (take_nothing(fd))
+		return -1;
 	if (family == AF_INET6)
 		return set(fd, IPPROTO_IPV6, IPV6_UNICAST_HOPS, 255) ||
 		       set(fd, IPPROTO_IPV6, IPV6_TCLASS, dscp << 2);

@@ -142,8 +142,10 @@ static void set_columns(struct table *table)
 	table_note(table,
 		   "MiB: resident at most. CPU: of owampd, set-up and fetching included. Late: of the side "
 		   "that sends, the worse of the two;");
-	table_note(table,
-		   "from the records' send times against the schedule. Dropped: at either side's sockets.");
+	table_note(
+		table,
+		"from the records' send times against the schedule. Dropped: at either side's sockets, and "
+		"counted as lost too.");
 	table_note(table, "Aims at 10,000: none dropped, 200 MB, p99 below 1,000 us.");
 }
 

@@ -1,7 +1,9 @@
 """Start-Sessions for many sessions at a time, and their stop."""
 import os
+import signal
 import socket
 import struct
+import time
 
 import harness
 import netns
@@ -138,6 +140,26 @@ class Start(harness.SystemTest):
             for seq in range(2):
                 udp.sendto(owamp.PacketKeys(owamp.OPEN, sid).packet(seq), (self.net.v4, port))
         server.wait_count("finished: 2 packets received, 0 lost", 2)
+
+    def test_slow_start(self):
+        """A server that is held up while it starts sessions does not call its client idle for that."""
+        server = self.owampd(self.net.server, limits=harness.GENEROUS,
+                             conf="test_ports = 0\ncontrol_timeout = 1s\n")
+        for delay in (0.005, 0.01, 0.02):
+            control = self.keep(owamp.Control(self.space, self.net.v4))
+            self.assertEqual(control.set_up(), owamp.OK)
+            for _ in range(1000):
+                self.assertEqual(control.request(True, 5000, packets=1)[0], owamp.OK)
+            control.write(bytes([2]) + bytes(15))
+            control.write_hmac()
+            # Somewhere among them, wherever that is.
+            time.sleep(delay)
+            server.signal(signal.SIGSTOP)
+            time.sleep(1.1)
+            server.signal(signal.SIGCONT)
+            self.assertEqual(control.read(32)[0], owamp.OK)
+            control.close()
+        self.assert_never_logged(server, "idle for control_timeout")
 
     def test_given_up_while_starting(self):
         """The client goes once it has Start-Ack, while senders are being started: nothing is left."""

@@ -1,5 +1,5 @@
 # The engine, the clock and the store: with threads, sockets and the system's clock.
-foreach(name departure granted lateness realtime spin transmit)
+foreach(name departure granted lateness pacer_step realtime spin transmit)
 	unit_test(${name} test_reference)
 endforeach()
 foreach(name address clock clock_kernel collector engine heap loop pacer socket worker)
@@ -31,6 +31,7 @@ endforeach()
 
 # The collector's parts.
 foreach(name arrival collector_drops collector_hardware collector_look collector_port
-	collector_port_many)
+	collector_port_many collector_trouble)
 	unit_test(${name} test_reference)
 endforeach()
+target_link_options(test_collector_trouble PRIVATE -Wl,--wrap=owamp_receiver_packet)

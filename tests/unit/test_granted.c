@@ -369,11 +369,51 @@ static void test_no_such_interface(void **state)
 	owamp_engine_free(engine);
 }
 
+/*
+ * Two processes' pacers on one CPU, at the same real-time priority: one that is
+ * never done must not keep the other from its packets.
+ */
+static void test_realtime_shared(void **state)
+{
+	struct owamp_engine_config config = OWAMP_ENGINE_CONFIG_INIT;
+	struct link *flood, *other = *state;
+	struct owamp_engine_granted granted;
+	void *second;
+
+	owamp_engine_granted(other->engine, &granted);
+	if (!granted.realtime) {
+		print_message("no real-time scheduling is permitted here\n");
+		skip();
+	}
+	config.realtime_priority = PRIORITY;
+	config.pacer_cpu = last_cpu();
+	assert_int_equal(link_set_up_with(&second, &config), 0);
+	flood = second;
+	link_plan(flood, UINT32_MAX, 100, 1000000 * MS, 0);
+	link_start_sender(flood);
+	link_until(link_send_health(flood).sent > 1000);
+	link_plan(other, 200, MS / 2, 60000 * MS, 0);
+	link_start_sender(other);
+	link_run(other, 1);
+	assert_int_equal(link_send_health(other).sent, 200);
+	assert_int_equal(link_tear_down(&second), 0);
+}
+
+static int set_up_realtime_pinned(void **state)
+{
+	struct owamp_engine_config config = OWAMP_ENGINE_CONFIG_INIT;
+
+	config.realtime_priority = PRIORITY;
+	config.pacer_cpu = last_cpu();
+	return link_set_up_with(state, &config);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		LINK_TEST(test_ordinary),
 		cmocka_unit_test_setup_teardown(test_realtime, set_up_realtime, link_tear_down),
+		cmocka_unit_test_setup_teardown(test_realtime_shared, set_up_realtime_pinned, link_tear_down),
 		cmocka_unit_test_setup_teardown(test_realtime_saturated, set_up_one_cpu, tear_down_one_cpu),
 		cmocka_unit_test_setup_teardown(test_pinned, set_up_pinned, link_tear_down),
 		cmocka_unit_test(test_without_permission),

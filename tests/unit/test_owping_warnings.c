@@ -251,6 +251,13 @@ static void test_wishes(void **state)
 		"times are less exact");
 	f.result.receive_health.hardware_stamped = 9;
 	assert_wish(&f, &granted, NULL);
+	/* Those that were discarded have stamps too, which are not those of the others. */
+	f.result.receive_health.counters.results[OWAMP_RECEIVE_LATE] = 3;
+	fixture_report(&f);
+	owping_report_wishes(f.report, &f.options, &granted);
+	assert_true(has_warning(f.report, "3 of 12 packets were not stamped by an interface's clock, but by "
+					  "the kernel: their receive times are less exact"));
+	fixture_end(&f);
 }
 
 /* Skipped packets are neither sent nor lost, even where a lost record exists. */

@@ -63,6 +63,9 @@ OWAMP_API void owamp_pacer_health(struct owamp_pacer_session *session, struct ow
 /* Scheduled time of the last packet sent or skipped, in UTC (ntp). After finished. */
 OWAMP_API owamp_ntp owamp_pacer_last(struct owamp_pacer_session *session);
 
+/* The same on CLOCK_MONOTONIC: for waiting from there on, which a step of the clock must not change. */
+OWAMP_API int64_t owamp_pacer_last_mono_ns(struct owamp_pacer_session *session);
+
 /* Stops if need be, frees session and sender. finished is not called any more. */
 OWAMP_API void owamp_pacer_end(struct owamp_pacer_session *session);
 

@@ -17,7 +17,7 @@ struct owamp_test_socket_config {
 	uint16_t port_low;            /* 0,0: any */
 	uint16_t port_high;
 	const char *interface; /* NULL: any */
-	bool receive;          /* kernel timestamps, TTL, the count of drops */
+	bool receive;          /* kernel timestamps, TTL, the count of drops; else nothing is received */
 	/* In octets as the kernel counts them (owamp_receive_buffer()); 0: 4 MiB. */
 	uint32_t receive_buffer;
 	uint8_t dscp; /* sending: also TTL 255 */
