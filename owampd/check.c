@@ -60,7 +60,13 @@ void check_users(const struct config *config, const struct policy *policy, const
 		 void (*log)(void *context, const char *line), void *context)
 {
 	struct users users = {.config = config, .keys = keys, .log = log, .context = context};
+	char line[LINE_SIZE];
 
+	if (!policy_assigns(policy)) {
+		snprintf(line, sizeof(line), "%s: no \"assign\" line: nobody is allowed anything",
+			 config->limits_path);
+		log(context, line);
+	}
 	policy_users(policy, check_user, &users);
 }
 

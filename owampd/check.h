@@ -18,7 +18,10 @@
 unsigned check_config(const struct config *config, void (*log)(void *context, const char *line),
 		      void *context);
 
-/* Users to whom the limits assign a class and who have no key: each a line to log(). */
+/*
+ * Users to whom the limits assign a class and who have no key: each a line to
+ * log(). One line if nobody at all is assigned a class.
+ */
 void check_users(const struct config *config, const struct policy *policy, const struct owamp_keyfile *keys,
 		 void (*log)(void *context, const char *line), void *context);
 

@@ -82,12 +82,24 @@ static void keep_error(cfg_t *cfg, const char *format, va_list arguments)
 			*c = '?';
 }
 
+/* What a list has so far is right; of the option at hand there is no value yet. */
+static int try_value(struct config *scratch, cfg_opt_t *option, const char *value, char *why, size_t why_size)
+{
+	for (unsigned i = 0; option->flags & CFGF_LIST && i < cfg_opt_size(option); i++) {
+		const char *before = cfg_opt_getnstr(option, i);
+
+		if (before && config_set(scratch, "", option->name, before, why, why_size))
+			return OWAMP_ENOMEM;
+	}
+	return config_set(scratch, "", option->name, value, why, why_size);
+}
+
 /* Tries a value while libConfuse still knows the line. */
 static int check_value(cfg_t *cfg, cfg_opt_t *option, const char *value, void *result)
 {
 	struct config *scratch = config_new();
 	char why[256] = "out of memory";
-	int error = scratch ? config_set(scratch, "", option->name, value, why, sizeof(why)) : OWAMP_ENOMEM;
+	int error = scratch ? try_value(scratch, option, value, why, sizeof(why)) : OWAMP_ENOMEM;
 
 	if (!error && option->flags & FLAG_SEEN && !(option->flags & CFGF_LIST)) {
 		snprintf(why, sizeof(why), "is given twice, expected one value");

@@ -13,7 +13,7 @@
 struct config_address {
 	struct sockaddr_storage address;
 	socklen_t size;
-	bool is_default; /* not asked for by the user: it may fail if another works */
+	bool is_default; /* of all addresses: its family may be missing if the other is there */
 };
 
 /* All paths are absolute: relative ones are of the directory the process was started in. */

@@ -362,21 +362,39 @@ static size_t interface_count(const struct config *config)
 	return count;
 }
 
-static int add_interface(const struct setting *setting)
+static int add_interface(const struct setting *setting, const char *name, size_t size)
 {
 	struct config *config = setting->config;
-	size_t count = interface_count(config), size = strlen(setting->value);
+	size_t count = interface_count(config);
 	char **list;
 
-	if (size == 0 || size >= IF_NAMESIZE || setting->value[strcspn(setting->value, "/ \t\n")])
+	if (size == 0 || size >= IF_NAMESIZE || strcspn(name, "/ \t\n") < size)
 		return expected(setting, "the name of a network interface");
+	for (size_t i = 0; i < count; i++) {
+		const char *other = config->hardware_timestamps[i];
+
+		if (strlen(other) == size && memcmp(other, name, size) == 0)
+			return expected(setting, "each interface once");
+	}
 	list = realloc(config->hardware_timestamps, (count + 2) * sizeof(*list));
 	if (!list)
 		return no_memory(setting);
 	config->hardware_timestamps = list;
-	list[count] = strdup(setting->value);
+	list[count] = strndup(name, size);
 	list[count + 1] = NULL;
 	return list[count] ? 0 : no_memory(setting);
+}
+
+static int add_interfaces(const struct setting *setting)
+{
+	for (const char *name = setting->value;; name++) {
+		size_t size = strcspn(name, ",");
+		int result = add_interface(setting, name, size);
+
+		name += size;
+		if (result || !*name)
+			return result;
+	}
 }
 
 static void clear_interfaces(struct config *config)
@@ -414,7 +432,7 @@ static const struct key keys[] = {
 	{"spin", set_spin, 0, 0, 0},
 	{"pacer_cpu", set_cpu, FIELD(pacer_cpu), 0, 0},
 	{"collector_cpu", set_cpu, FIELD(collector_cpu), 0, 0},
-	{"hardware_timestamps", add_interface, 0, 0, 0},
+	{"hardware_timestamps", add_interfaces, 0, 0, 0},
 	{"shared_test_port", set_number, FIELD(shared_test_port), 0, 65535},
 	{"keep", set_duration, FIELD(keep_ns), NS_PER_S, 3650 * DAY_NS},
 	{"keep_summaries", set_duration, FIELD(keep_summaries_ns), NS_PER_S, 36500 * DAY_NS},

@@ -10,6 +10,18 @@
 #include "log.h"
 #include "privileges.h"
 
+/* The key to blame, if the engine's error is about one of its interfaces: "lo: ...". */
+static const char *blame(const struct config *config, const char *error)
+{
+	for (char **name = config->hardware_timestamps; name && *name; name++) {
+		size_t size = strlen(*name);
+
+		if (strncmp(error, *name, size) == 0 && strncmp(error + size, ": ", 2) == 0)
+			return "hardware_timestamps";
+	}
+	return "starting";
+}
+
 int machine_start(struct server *server)
 {
 	const struct config *config = server->config;
@@ -29,7 +41,8 @@ int machine_start(struct server *server)
 	wanted.hardware_interfaces = (const char *const *)config->hardware_timestamps;
 	result = owamp_engine_new(&server->engine, &wanted, error, sizeof error);
 	if (result) {
-		log_write(LOG_ERR, "starting: %s", error[0] ? error : owamp_error_text(result));
+		log_write(LOG_ERR, "%s: %s", blame(config, error),
+			  error[0] ? error : owamp_error_text(result));
 		return result;
 	}
 	server->loop = owamp_engine_loop(server->engine);

@@ -375,6 +375,13 @@ void policy_release(struct policy_grant *grant)
 	free(grant);
 }
 
+bool policy_assigns(const struct policy *policy)
+{
+	const struct limits *limits = policy->limits;
+
+	return limits->has_default || limits->net_count > 0 || limits->user_count > 0;
+}
+
 void policy_users(const struct policy *policy, void (*fn)(void *context, const char *user, unsigned line),
 		  void *context)
 {

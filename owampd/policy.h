@@ -93,6 +93,9 @@ void policy_settle_storage(struct policy_grant *grant, uint64_t stored_octets);
 /* The results are gone: frees all that is left, and the grant. */
 void policy_release(struct policy_grant *grant);
 
+/* Is anybody assigned to a class? Otherwise every peer is refused. */
+bool policy_assigns(const struct policy *policy);
+
 /* Each user that the file assigns to a class, with the line that does. */
 void policy_users(const struct policy *policy, void (*fn)(void *context, const char *user, unsigned line),
 		  void *context);

@@ -58,6 +58,7 @@ static void accept_ready(struct owamp_watch *watch, uint32_t events)
 	(void)owamp_loop_set_timer(server->loop, &server->accept_timer, owamp_mono_ns() + ACCEPT_PAUSE_NS);
 }
 
+/* Of all addresses one family may be missing; that its port is taken is an error as ever. */
 static int listen_on(struct server *server, const struct config_address *address)
 {
 	struct listener *listener = calloc(1, sizeof *listener);
@@ -69,10 +70,11 @@ static int listen_on(struct server *server, const struct config_address *address
 		return OWAMP_ENOMEM;
 	error = owamp_socket_listen(&fd, (const struct sockaddr *)&address->address, address->size);
 	if (error) {
-		log_write(address->is_default ? LOG_NOTICE : LOG_ERR, "listening on %s: %s", text,
-			  strerror(errno));
+		bool missing = address->is_default && (errno == EAFNOSUPPORT || errno == EADDRNOTAVAIL);
+
+		log_write(missing ? LOG_NOTICE : LOG_ERR, "listening on %s: %s", text, strerror(errno));
 		free(listener);
-		return error;
+		return missing ? 0 : error;
 	}
 	listener->server = server;
 	listener->watch = (struct owamp_watch){.fd = fd, .ready = accept_ready, .context = listener};
@@ -85,10 +87,9 @@ static int listen_on(struct server *server, const struct config_address *address
 int server_listen(struct server *server)
 {
 	for (size_t i = 0; i < server->config->listen_count; i++) {
-		const struct config_address *address = &server->config->listen[i];
-		int error = listen_on(server, address);
+		int error = listen_on(server, &server->config->listen[i]);
 
-		if (error && !address->is_default)
+		if (error)
 			return error;
 	}
 	if (!server->listeners) {

@@ -195,6 +195,15 @@ static void check_buffer(const struct session *session, uint32_t wanted)
 		  log_octets(got, got_text), log_octets(wanted, wanted_text), session->packet_rate);
 }
 
+/* For half a second of the busiest, and not for more packets than there are. */
+static uint32_t receive_buffer(const struct session *session)
+{
+	const struct owamp_request *request = &session->request;
+
+	return owamp_receive_buffer(fmin(session->packet_rate, 2.0 * request->packets),
+				    packet_octets(session->connection, request));
+}
+
 /* Binds the test socket to our address of the request, which must be ours. */
 static int open_socket(struct session *session, const struct sockaddr *local, char *reason,
 		       size_t reason_size)
@@ -207,8 +216,7 @@ static int open_socket(struct session *session, const struct sockaddr *local, ch
 		.port_low = server_config->test_port_low,
 		.port_high = server_config->test_port_high,
 		.receive = !session->sends,
-		.receive_buffer =
-			owamp_receive_buffer(session->packet_rate, packet_octets(connection, request)),
+		.receive_buffer = receive_buffer(session),
 		.dscp = session->sends ? (uint8_t)owamp_type_p_dscp(request->type_p) : 0,
 	};
 	uint16_t port;

@@ -113,7 +113,8 @@ void session_log_sender(const struct session *session)
 		append(kernel, sizeof kernel, "; stamped %.1f us (p50), %.1f us (p99) before the kernel did",
 		       us(health.kernel_gap_p50_ns), us(health.kernel_gap_p99_ns));
 	if (state.skip_count)
-		append(line, sizeof line, "; %u skip ranges", state.skip_count);
+		append(line, sizeof line, "; %u skip range%s", state.skip_count,
+		       state.skip_count == 1 ? "" : "s");
 	if (health.send_errors)
 		append(line, sizeof line, "; %" PRIu64 " send errors, last: %s", health.send_errors,
 		       strerror(health.last_errno));

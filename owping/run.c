@@ -120,6 +120,28 @@ void owping_run_init(struct owping_run *run, const struct owping_options *option
 	run->options = options;
 }
 
+/* The option to blame, if the engine's error is about one of its interfaces: "lo: ...". */
+static bool blames_interface(const struct owping_options *options, const char *error)
+{
+	for (const char **name = options->hardware_interfaces; name != NULL && *name != NULL; name++) {
+		size_t size = strlen(*name);
+
+		if (strncmp(error, *name, size) == 0 && strncmp(error + size, ": ", 2) == 0)
+			return true;
+	}
+	return false;
+}
+
+static int engine_fail(struct owping_run *run, int error, const char *reason)
+{
+	char line[sizeof(run->reason)];
+
+	if (!blames_interface(run->options, reason))
+		return owping_run_fail(run, error, reason);
+	snprintf(line, sizeof(line), "--hardware-timestamps: %.*s", (int)sizeof(line) - 32, reason);
+	return owping_run_fail(run, error, line);
+}
+
 static int start_engine(struct owping_run *run)
 {
 	struct owamp_engine_config config;
@@ -130,7 +152,7 @@ static int start_engine(struct owping_run *run)
 	errno = 0;
 	error = owamp_engine_new(&run->engine, &config, reason, sizeof(reason));
 	if (error < 0)
-		return owping_run_fail(run, error, reason);
+		return engine_fail(run, error, reason);
 	owamp_engine_granted(run->engine, &run->granted);
 	owping_clock_read(&run->clock, owamp_engine_clock(run->engine));
 	return 0;

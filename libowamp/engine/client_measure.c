@@ -16,12 +16,17 @@ static bool sends(const struct client_item *item)
 	return item->test.direction == OWAMP_TO_SERVER;
 }
 
-/* For the busiest half second of the schedule: the time that owamp_receive_buffer() has in mind. */
+/*
+ * For the busiest half second of the schedule, the time that owamp_receive_buffer()
+ * has in mind, and not for more packets than there are.
+ */
 static uint32_t receive_buffer(const struct client_item *item)
 {
 	uint32_t peak = owamp_schedule_peak(item->slots, item->test.slot_count, OWAMP_SECOND / 2);
 	bool open = item->client->mode == OWAMP_MODE_OPEN;
 
+	if (peak > item->test.packets)
+		peak = item->test.packets;
 	return owamp_receive_buffer(2.0 * peak,
 				    item->test.padding + (open ? OWAMP_PACKET_OPEN : OWAMP_PACKET_SECURE));
 }

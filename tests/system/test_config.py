@@ -1,6 +1,7 @@
 """owampd's start: what it reads, what it says about it, and what it then is."""
 import os
 import re
+import socket
 import subprocess
 
 import harness
@@ -147,6 +148,19 @@ class Config(harness.SystemTest):
         result = self.run_owampd("--foreground", "--listen", "127.0.0.1:5861")
         self.assertEqual(result.returncode, 1)
         self.assertIn("listening on 127.0.0.1:5861: Address already in use", result.stderr)
+
+    def test_port_in_use(self):
+        """Of all addresses as well, in whichever family."""
+        for family, address, name in ((socket.AF_INET, "0.0.0.0", "0.0.0.0"), (socket.AF_INET6, "::", "[::]")):
+            taken = self.keep(self.net.server.call(lambda family=family: socket.socket(family)))
+            if family == socket.AF_INET6:
+                taken.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+            taken.bind((address, 8890))
+            taken.listen()
+            result = self.run_owampd("--foreground", "--listen", "8890")
+            taken.close()
+            self.assertEqual(result.returncode, 1)
+            self.assertIn("error: listening on %s:8890: Address already in use\n" % name, result.stderr)
 
     def test_pid_file(self):
         path = self.path + "/pid"

@@ -30,9 +30,10 @@ class Refused(harness.SystemTest):
                                     "127.0.0.1"])
 
     def assert_refused(self, space, interfaces, line):
-        for text in (self.owampd_refused(space, *interfaces), self.owping_refused(space, *interfaces)):
+        for key, text in (("hardware_timestamps", self.owampd_refused(space, *interfaces)),
+                          ("--hardware-timestamps", self.owping_refused(space, *interfaces))):
             self.assertEqual(text.count("\n"), 1, text)
-            self.assertTrue(text.endswith(": %s\n" % line), text)
+            self.assertTrue(text.endswith(": %s: %s\n" % (key, line)), text)
 
     def test_loopback(self):
         net = self.keep(netns.Loopback())

@@ -158,10 +158,39 @@ static void test_interfaces(void **state)
 	assert_null(config->hardware_timestamps);
 	config_free(config);
 	close(file.fd);
+	config = with("--hardware-timestamps", "a,b");
+	assert_string_equal(config->hardware_timestamps[0], "a");
+	assert_string_equal(config->hardware_timestamps[1], "b");
+	assert_null(config->hardware_timestamps[2]);
+	config_free(config);
+	refused("hardware-timestamps", "a,", "the name of a network interface");
+	refused("hardware-timestamps", "a,bb,a", "each interface once");
 	refused("hardware-timestamps", "", "the name of a network interface");
 	refused("hardware-timestamps", "sixteen--letters", "the name of a network interface");
 	refused("hardware-timestamps", "a b", "the name of a network interface");
 	refused("hardware-timestamps", "a/b", "the name of a network interface");
+}
+
+/* Over several options, or several strings of a list; a second list begins anew. */
+static void test_interface_twice(void **state)
+{
+	struct file file = make_file("keep = 1d\nhardware_timestamps = {\"a\", \"b\",\n\"a\"}\n");
+	char wanted[512];
+	struct config *config;
+
+	(void)state;
+	snprintf(wanted, sizeof(wanted), "%s:3: hardware_timestamps: 'a', expected each interface once\n",
+		 file.path);
+	bad(run("-c", file.path, NULL), 1, wanted);
+	close(file.fd);
+	bad(run("--hardware-timestamps", "a", "--hardware-timestamps", "b,a", NULL), 2,
+	    "option --hardware-timestamps: 'b,a', expected each interface once\n");
+	file = make_file("hardware_timestamps = {\"a\"}\nhardware_timestamps = {\"a\"}\n");
+	config = good(run("--hardware-timestamps", "a", "-c", file.path, NULL));
+	assert_string_equal(config->hardware_timestamps[0], "a");
+	assert_null(config->hardware_timestamps[1]);
+	config_free(config);
+	close(file.fd);
 }
 
 static void test_check_interfaces(void **state)
@@ -187,6 +216,7 @@ int main(void)
 		cmocka_unit_test(test_cpus),
 		cmocka_unit_test(test_shared_port),
 		cmocka_unit_test(test_interfaces),
+		cmocka_unit_test(test_interface_twice),
 		cmocka_unit_test(test_check_interfaces),
 	};
 

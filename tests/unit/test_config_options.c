@@ -189,7 +189,8 @@ static void test_help_and_version(void **state)
 
 static void test_check_config(void **state)
 {
-	struct file limits = make_file("limit root with disk=1\n"), keys = make_file("alice 61\n"), config;
+	struct file limits = make_file("limit root with disk=1\nassign default root\n");
+	struct file keys = make_file("alice 61\n"), config;
 	struct outcome outcome;
 	char text[256], wanted[512];
 
@@ -325,6 +326,30 @@ static void test_check_users(void **state)
 	close(keys.fd);
 }
 
+static void test_check_nobody(void **state)
+{
+	static const char *const somebody[] = {"assign default root\n", "assign net 192.0.2.0/24 root\n"};
+	struct file limits = make_file("limit root with allow_open_mode=on\n");
+	struct outcome outcome = run("--check-config", "--limits", limits.path, NULL);
+	char wanted[512];
+
+	(void)state;
+	assert_int_equal(outcome.exit_status, 0);
+	snprintf(wanted, sizeof(wanted), "warning: %s: no \"assign\" line: nobody is allowed anything\n",
+		 limits.path);
+	assert_string_equal(outcome.err, wanted);
+	close(limits.fd);
+	for (size_t i = 0; i < sizeof(somebody) / sizeof(somebody[0]); i++) {
+		char text[128];
+
+		snprintf(text, sizeof(text), "limit root with allow_open_mode=on\n%s", somebody[i]);
+		limits = make_file(text);
+		outcome = run("--check-config", "--limits", limits.path, NULL);
+		assert_string_equal(outcome.err, "");
+		close(limits.fd);
+	}
+}
+
 static void test_reload(void **state)
 {
 	struct file file = make_file("keep = 1\nuser = a\n");
@@ -402,6 +427,7 @@ int main(void)
 		cmocka_unit_test(test_check_config),   cmocka_unit_test(test_reload),
 		cmocka_unit_test(test_relative_paths), cmocka_unit_test(test_check_references),
 		cmocka_unit_test(test_check_as_user),  cmocka_unit_test(test_check_users),
+		cmocka_unit_test(test_check_nobody),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
