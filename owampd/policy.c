@@ -1,11 +1,11 @@
 #include <netinet/in.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "owamp/error.h"
 #include "owamp/session.h"
+#include "owampd/append.h"
 #include "owampd/limits.h"
 #include "owampd/policy.h"
 
@@ -387,16 +387,6 @@ void policy_users(const struct policy *policy, void (*fn)(void *context, const c
 {
 	for (size_t i = 0; i < policy->limits->user_count; i++)
 		fn(context, policy->limits->users[i].name, policy->limits->users[i].line);
-}
-
-__attribute__((format(printf, 3, 4))) static void append(char *line, size_t size, const char *format, ...)
-{
-	size_t length = strlen(line);
-	va_list arguments;
-
-	va_start(arguments, format);
-	vsnprintf(line + length, size - length, format, arguments);
-	va_end(arguments);
 }
 
 static void append_limit(char *line, size_t size, const struct policy_class *klass, enum limits_kind kind)

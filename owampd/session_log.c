@@ -2,21 +2,11 @@
 #include "server.h"
 
 #include <inttypes.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 
+#include "append.h"
 #include "log.h"
-
-__attribute__((format(printf, 3, 4))) static void append(char *line, size_t size, const char *format, ...)
-{
-	size_t used = strlen(line);
-	va_list arguments;
-
-	va_start(arguments, format);
-	vsnprintf(line + used, size - used, format, arguments);
-	va_end(arguments);
-}
 
 struct missing {
 	uint64_t lost;

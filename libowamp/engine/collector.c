@@ -156,17 +156,6 @@ static void *run(void *context)
 	return NULL;
 }
 
-static void init_lock(struct owamp_collector *collector)
-{
-	pthread_mutexattr_t attributes;
-
-	pthread_mutexattr_init(&attributes);
-	(void)pthread_mutexattr_setprotocol(&attributes, PTHREAD_PRIO_INHERIT);
-	pthread_mutex_init(&collector->lock, &attributes);
-	pthread_mutexattr_destroy(&attributes);
-	pthread_cond_init(&collector->started, NULL);
-}
-
 static int start_thread(struct owamp_collector *collector)
 {
 	struct epoll_event event = {.events = EPOLLIN};
@@ -204,7 +193,8 @@ int collector_new(struct owamp_collector **collector, struct owamp_loop *loop,
 	arrivals_init(&c->arrivals);
 	c->warm = warm_up(&c->arrivals);
 	c->previous_wake = owamp_mono_ns();
-	init_lock(c);
+	realtime_mutex_init(&c->lock);
+	pthread_cond_init(&c->started, NULL);
 	error = start_thread(c);
 	if (error) {
 		collector_free(c);

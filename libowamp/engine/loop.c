@@ -14,6 +14,7 @@
 
 #include "heap.h"
 #include "loop_internal.h"
+#include "realtime.h"
 
 #define EVENTS_AT_ONCE 64
 
@@ -116,17 +117,6 @@ static void handle_posts(struct owamp_watch *watch, uint32_t events)
 	wake(loop);
 }
 
-/* Real-time threads post too: whoever keeps one waiting runs at its priority meanwhile. */
-static void init_lock(pthread_mutex_t *lock)
-{
-	pthread_mutexattr_t attributes;
-
-	pthread_mutexattr_init(&attributes);
-	(void)pthread_mutexattr_setprotocol(&attributes, PTHREAD_PRIO_INHERIT);
-	pthread_mutex_init(lock, &attributes);
-	pthread_mutexattr_destroy(&attributes);
-}
-
 int owamp_loop_new(struct owamp_loop **loop)
 {
 	struct owamp_loop *l = calloc(1, sizeof *l);
@@ -134,7 +124,8 @@ int owamp_loop_new(struct owamp_loop **loop)
 	*loop = NULL;
 	if (!l)
 		return OWAMP_ENOMEM;
-	init_lock(&l->post_lock);
+	/* Real-time threads post too. */
+	realtime_mutex_init(&l->post_lock);
 	l->signal_watch.fd = -1;
 	l->epoll = epoll_create1(EPOLL_CLOEXEC);
 	l->wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);

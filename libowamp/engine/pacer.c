@@ -315,7 +315,6 @@ int pacer_new(struct owamp_pacer **pacer, struct owamp_loop *loop, const struct 
 	      const struct owamp_engine_config *config, struct owamp_engine_granted *granted)
 {
 	struct owamp_pacer *p = calloc(1, sizeof *p);
-	pthread_mutexattr_t attributes;
 	int error;
 
 	*pacer = NULL;
@@ -324,10 +323,7 @@ int pacer_new(struct owamp_pacer **pacer, struct owamp_loop *loop, const struct 
 	p->loop = loop;
 	p->clock = clock;
 	departure_init(p, owamp_mono_ns());
-	pthread_mutexattr_init(&attributes);
-	(void)pthread_mutexattr_setprotocol(&attributes, PTHREAD_PRIO_INHERIT);
-	pthread_mutex_init(&p->lock, &attributes);
-	pthread_mutexattr_destroy(&attributes);
+	realtime_mutex_init(&p->lock);
 	pthread_cond_init(&p->change, NULL);
 	error = start_thread(p, config, granted);
 	if (error) {

@@ -1,13 +1,17 @@
-/* What a thread and the process may ask of the machine. All return 0 or an errno. */
+/* What a thread and the process may ask of the machine. What returns an int returns 0 or an errno. */
 #ifndef ENGINE_REALTIME_H
 #define ENGINE_REALTIME_H
 
+#include <pthread.h>
 #include <stdbool.h>
 
 /* Of the calling thread: SCHED_FIFO. */
 int realtime_schedule(int priority);
 /* Of the calling thread: the only CPU it runs on. */
 int realtime_pin(int cpu);
+
+/* Whoever holds it runs at the priority of those who wait, and it is handed over to the first of them. */
+void realtime_mutex_init(pthread_mutex_t *mutex);
 
 /* The process may run on it. */
 bool realtime_has_cpu(int cpu);

@@ -28,14 +28,20 @@ static const struct part parts[] = {
 
 #define PARTS (sizeof parts / sizeof parts[0])
 
+__attribute__((format(printf, 2, 0))) static void say(const char *begin, const char *format,
+						      va_list arguments)
+{
+	fputs(begin, stderr);
+	vfprintf(stderr, format, arguments);
+	fputc('\n', stderr);
+}
+
 void bench_progress(const char *format, ...)
 {
 	va_list arguments;
 
 	va_start(arguments, format);
-	fputs("bench: ", stderr);
-	vfprintf(stderr, format, arguments);
-	fputc('\n', stderr);
+	say("bench: ", format, arguments);
 	va_end(arguments);
 }
 
@@ -44,9 +50,7 @@ bool bench_fail(const char *format, ...)
 	va_list arguments;
 
 	va_start(arguments, format);
-	fputs("bench: FAILED: ", stderr);
-	vfprintf(stderr, format, arguments);
-	fputc('\n', stderr);
+	say("bench: FAILED: ", format, arguments);
 	va_end(arguments);
 	return false;
 }

@@ -92,4 +92,12 @@ static inline struct owping_json_run ordinary_run(const struct fixture *f)
 	};
 }
 
+/* Of the fixture as it was changed, after a run in which all went well. */
+static inline json_t *ordinary_document(struct fixture *f, struct owping_json_run *run)
+{
+	fixture_report(f);
+	*run = ordinary_run(f);
+	return document(f, run, 1);
+}
+
 #endif

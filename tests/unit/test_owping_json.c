@@ -86,9 +86,7 @@ static void test_archive(void **state)
 
 	(void)state;
 	fixture_begin(&f);
-	fixture_report(&f);
-	run = ordinary_run(&f);
-	root = document(&f, &run, 1);
+	root = ordinary_document(&f, &run);
 	assert_null_at(root, "archive");
 	json_decref(root);
 	run.archive = &archive;
@@ -150,9 +148,7 @@ static void test_session(void **state)
 	fixture_begin(&f);
 	f.skips[0] = (struct owamp_skip_range){3, 3};
 	f.result.skip_count = 1;
-	fixture_report(&f);
-	run = ordinary_run(&f);
-	root = document(&f, &run, 1);
+	root = ordinary_document(&f, &run);
 	test = at(root, "tests.0");
 	assert_text(test, "direction", "to_server");
 	assert_text(test, "outcome", "partial");
@@ -200,9 +196,7 @@ static void test_summary(void **state)
 	f.options.percentiles[0] = 99.9;
 	f.options.percentile_count = 1;
 	f.options.bucket_given = true;
-	fixture_report(&f);
-	run = ordinary_run(&f);
-	root = document(&f, &run, 1);
+	root = ordinary_document(&f, &run);
 	test = at(root, "tests.0");
 	assert_number(test, "summary.sent", 10);
 	assert_number(test, "summary.received", 9);
@@ -268,9 +262,7 @@ static void test_refused(void **state)
 	memset(&f.result.sender, 0, sizeof(f.result.sender));
 	f.options.percentiles[0] = 5;
 	f.options.percentile_count = 1;
-	fixture_report(&f);
-	run = ordinary_run(&f);
-	root = document(&f, &run, 1);
+	root = ordinary_document(&f, &run);
 	test = at(root, "tests.0");
 	assert_text(test, "outcome", "failed");
 	assert_number(test, "error.code", OWAMP_EREFUSED);

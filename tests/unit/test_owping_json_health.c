@@ -34,9 +34,7 @@ static void test_health(void **state)
 	f.result.receive_buffer_wanted = 4194304;
 	f.result.receive_health.counters.results[OWAMP_RECEIVE_TIME] = 5;
 	f.result.receive_health.counters.time_offset_ns = -6;
-	fixture_report(&f);
-	run = ordinary_run(&f);
-	root = document(&f, &run, 1);
+	root = ordinary_document(&f, &run);
 	test = at(root, "tests.0.health");
 	assert_number(test, "send.sent", 9);
 	assert_number(test, "send.send_errors", 1);
@@ -77,9 +75,7 @@ static void test_health_unknown(void **state)
 	(void)state;
 	fixture_begin(&f);
 	f.result.has_send_health = true;
-	fixture_report(&f);
-	run = ordinary_run(&f);
-	root = document(&f, &run, 1);
+	root = ordinary_document(&f, &run);
 	test = at(root, "tests.0.health");
 	assert_number(test, "send.kernel_stamps", 0);
 	assert_null_at(test, "send.kernel_gap_p50_ns");
@@ -102,9 +98,7 @@ static void test_meter(void **state)
 
 	(void)state;
 	fixture_begin(&f);
-	fixture_report(&f);
-	run = ordinary_run(&f);
-	root = document(&f, &run, 1);
+	root = ordinary_document(&f, &run);
 	assert_null_at(root, "meter");
 	json_decref(root);
 	run.granted = &granted;
@@ -146,9 +140,7 @@ static void test_dropped(void **state)
 	fixture_lose(&f);
 	f.records[7].dropped = true;
 	f.options.records = true;
-	fixture_report(&f);
-	run = ordinary_run(&f);
-	root = document(&f, &run, 1);
+	root = ordinary_document(&f, &run);
 	test = at(root, "tests.0");
 	assert_number(test, "summary.sent", 10);
 	assert_number(test, "summary.received", 9);
