@@ -96,7 +96,7 @@ static int start(struct owamp_engine *e, const struct owamp_engine_config *confi
 		error = explain(owamp_worker_new(&e->worker, e->loop, WORKER_QUEUE), "worker thread", text,
 				size);
 	if (!error)
-		error = explain(owamp_clock_new(&e->clock), "clock thread", text, size);
+		error = explain(owamp_clock_new(&e->clock, config->clock, text, size), "clock thread", text, size);
 	if (!error && config->hardware_interfaces && config->hardware_interfaces[0])
 		error = explain(hardware_new(&e->hardware, config->hardware_interfaces, e->clock, text, size),
 				"hardware stamps", text, size);

@@ -19,20 +19,12 @@
 #include <owamp/pacer.h>
 #include <owamp/socket.h>
 
-#include "clock/source.h"
+#include "perfect_clock.h"
 
 #define MS       INT64_C(1000000)
 #define PATIENCE (30000 * MS)
 
 #define RECORDS 2048
-
-static int perfect_sample(struct clock_sample *sample)
-{
-	*sample = (struct clock_sample){.synchronized = true};
-	return 0;
-}
-
-const struct clock_source clock_source_kernel = {.name = "perfect", .sample = perfect_sample};
 
 struct link {
 	struct owamp_engine *engine;
@@ -76,11 +68,14 @@ static inline int link_socket(struct link *link, bool receive, struct sockaddr_i
 /* config NULL: nothing out of the ordinary. */
 static inline int link_set_up_with(void **state, const struct owamp_engine_config *config)
 {
+	const struct owamp_engine_config ordinary = OWAMP_ENGINE_CONFIG_INIT;
+	struct owamp_engine_config wanted = config ? *config : ordinary;
 	struct link *link = calloc(1, sizeof *link);
 	char error[200];
 
 	assert_non_null(link);
-	if (owamp_engine_new(&link->engine, config, error, sizeof error))
+	wanted.clock = perfect_config();
+	if (owamp_engine_new(&link->engine, &wanted, error, sizeof error))
 		fail_msg("no engine: %s", error);
 	link->loop = owamp_engine_loop(link->engine);
 	link->guard.expired = link_never;

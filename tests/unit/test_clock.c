@@ -4,50 +4,50 @@
 #include <semaphore.h>
 
 #include "clock/clock.c"
+#include "perfect_clock.h"
 
 #define SECOND INT64_C(1000000000)
 
-static struct {
-	int error;
-	struct clock_sample sample;
-	atomic_int count;
-	sem_t taken;
-} fake;
+static sem_t taken;
+static atomic_int count;
 
-static int fake_sample(struct clock_sample *sample)
+static void count_sample(void)
 {
-	fake.count++;
-	sem_post(&fake.taken);
-	if (fake.error)
-		return fake.error;
-	*sample = fake.sample;
-	return 0;
+	count++;
+	sem_post(&taken);
 }
-
-const struct clock_source clock_source_kernel = {.name = "fake", .sample = fake_sample};
 
 static int set_up(void **state)
 {
 	(void)state;
-	fake.error = 0;
-	fake.count = 0;
-	fake.sample = (struct clock_sample){.synchronized = true, .bound_ns = 1000, .drift_ppb = 500000};
-	return sem_init(&fake.taken, 0, 0);
+	perfect.sampled = count_sample;
+	count = 0;
+	return sem_init(&taken, 0, 0);
 }
 
 static int tear_down(void **state)
 {
 	(void)state;
-	return sem_destroy(&fake.taken);
+	return sem_destroy(&taken);
 }
 
-static struct owamp_clock *new_clock(bool synchronized, int64_t bound_ns, int64_t drift_ppb)
+static void says(bool valid, int64_t error_ns, int64_t drift_ppb)
+{
+	perfect.reading = (struct clock_reading){
+		.state = valid ? OWAMP_CLOCK_VALID : OWAMP_CLOCK_DOUBTFUL,
+		.measured = true,
+		.filtered = true,
+		.error_ns = error_ns,
+		.drift_ppb = drift_ppb,
+	};
+}
+
+static struct owamp_clock *new_clock(int64_t error_ns, int64_t drift_ppb)
 {
 	struct owamp_clock *clock;
 
-	fake.sample = (struct clock_sample){
-		.synchronized = synchronized, .bound_ns = bound_ns, .drift_ppb = drift_ppb};
-	assert_int_equal(owamp_clock_new(&clock), 0);
+	says(true, error_ns, drift_ppb);
+	assert_int_equal(owamp_clock_new(&clock, perfect_config(), NULL, 0), 0);
 	return clock;
 }
 
@@ -62,14 +62,14 @@ static struct owamp_clock_snapshot snapshot_of(const struct owamp_clock *clock)
 static void test_first_sample(void **state)
 {
 	int64_t before = owamp_mono_ns();
-	struct owamp_clock *clock = new_clock(true, 1234, 567);
+	struct owamp_clock *clock = new_clock(1234, 567);
 	struct owamp_clock_snapshot snapshot = snapshot_of(clock);
 
 	(void)state;
 	assert_true(snapshot.synchronized);
 	assert_int_equal(snapshot.bound_ns, 1234);
 	assert_int_equal(snapshot.drift_ppb, 567);
-	assert_string_equal(snapshot.source, "fake");
+	assert_string_equal(snapshot.source, "kernel");
 	assert_true(snapshot.sampled_at_mono >= before);
 	assert_true(snapshot.sampled_at_mono <= owamp_mono_ns());
 	owamp_clock_free(clock);
@@ -78,15 +78,15 @@ static void test_first_sample(void **state)
 /* Nobody knows: not synchronized, and the bound is what the kernel says of what it does not know. */
 static void test_source_fails(void **state)
 {
-	struct owamp_clock *clock;
 	struct owamp_clock_snapshot snapshot;
+	struct owamp_clock *clock;
 
 	(void)state;
-	fake.error = OWAMP_ESYSTEM;
-	clock = new_clock(true, 1, 1);
+	perfect.reading = (struct clock_reading){.state = OWAMP_CLOCK_ABSENT};
+	assert_int_equal(owamp_clock_new(&clock, perfect_config(), NULL, 0), 0);
 	snapshot = snapshot_of(clock);
 	assert_false(snapshot.synchronized);
-	assert_int_equal(snapshot.bound_ns, 16 * SECOND);
+	assert_in_range(snapshot.bound_ns, 16 * SECOND, 17 * SECOND);
 	assert_string_equal(snapshot.source, "none");
 	owamp_clock_free(clock);
 }
@@ -97,24 +97,52 @@ static void wait_for_sample(void)
 
 	clock_gettime(CLOCK_REALTIME, &until);
 	until.tv_sec += 20;
-	assert_int_equal(sem_timedwait(&fake.taken, &until), 0);
+	assert_int_equal(sem_timedwait(&taken, &until), 0);
 }
 
-/* Once a second there is a new one; the one before it has been published when it is taken. */
+/* Four times a second at first, then once; what was sampled before has been published by then. */
 static void test_samples_go_on(void **state)
 {
-	int64_t begin = owamp_mono_ns();
-	struct owamp_clock *clock = new_clock(false, 1, 0);
-	int64_t first = snapshot_of(clock).sampled_at_mono, second;
+	struct owamp_clock *clock = new_clock(1, 0);
+	int64_t first = snapshot_of(clock).sampled_at_mono, begin = owamp_mono_ns();
 
 	(void)state;
-	for (int i = 0; i < 3; i++)
+	wait_for_sample();
+	for (unsigned i = 0; i < HURRY_ROUNDS; i++)
 		wait_for_sample();
-	second = snapshot_of(clock).sampled_at_mono;
-	assert_true(second >= first + SECOND / 2);
-	assert_true(owamp_mono_ns() - begin >= 2 * SECOND - SECOND / 10);
+	assert_true(owamp_mono_ns() - begin >= (HURRY_ROUNDS - 1) * HURRY_NS);
+	begin = owamp_mono_ns();
+	for (int i = 0; i < 2; i++)
+		wait_for_sample();
+	assert_true(owamp_mono_ns() - begin >= INTERVAL_NS / 2);
+	assert_true(snapshot_of(clock).sampled_at_mono >= first + 2 * SECOND);
 	owamp_clock_free(clock);
-	assert_int_equal(fake.count, 3);
+	assert_int_equal(count, 3 + HURRY_ROUNDS);
+}
+
+/* No thread: the snapshot is what the test says. */
+static void set_snapshot(struct owamp_clock *clock, bool synchronized, int64_t bound_ns, int64_t drift_ppb)
+{
+	const struct owamp_clock_snapshot snapshot = {
+		.synchronized = synchronized,
+		.bound_ns = bound_ns,
+		.drift_ppb = drift_ppb,
+		.sampled_at_mono = 1000 * SECOND,
+		.real_less_mono_ns = 77 * SECOND,
+		.source = OWAMP_CLOCK_KERNEL,
+	};
+
+	latch_write(&clock->latch, &snapshot, sizeof snapshot);
+	clock->real_less_mono_ns = snapshot.real_less_mono_ns;
+}
+
+static struct owamp_clock *fixed_clock(bool synchronized, int64_t bound_ns, int64_t drift_ppb)
+{
+	struct owamp_clock *clock = calloc(1, sizeof *clock);
+
+	assert_non_null(clock);
+	set_snapshot(clock, synchronized, bound_ns, drift_ppb);
+	return clock;
 }
 
 /* bound + drift * age + extra in ns, rounded up, by arithmetic of 128 bits. */
@@ -153,13 +181,13 @@ static void test_error_never_flatters(void **state)
 	(void)state;
 	for (size_t b = 0; b < sizeof bounds / sizeof bounds[0]; b++) {
 		for (size_t d = 0; d < sizeof drifts / sizeof drifts[0]; d++) {
-			struct owamp_clock *clock = new_clock((b + d) % 2, bounds[b], drifts[d]);
+			struct owamp_clock *clock = fixed_clock((b + d) % 2, bounds[b], drifts[d]);
 
 			for (size_t a = 0; a < sizeof ages / sizeof ages[0]; a++) {
 				for (size_t e = 0; e < sizeof extras / sizeof extras[0]; e++)
 					assert_error(clock, ages[a], extras[e]);
 			}
-			owamp_clock_free(clock);
+			free(clock);
 		}
 	}
 }
@@ -167,12 +195,12 @@ static void test_error_never_flatters(void **state)
 /* A stamp from before the sample was taken, by another thread. */
 static void test_stamp_before_sample(void **state)
 {
-	struct owamp_clock *clock = new_clock(true, 1000, 500000);
+	struct owamp_clock *clock = fixed_clock(true, 1000, 500000);
 
 	(void)state;
 	assert_error(clock, -1, 0);
 	assert_error(clock, -SECOND, 5);
-	owamp_clock_free(clock);
+	free(clock);
 }
 
 struct hammer {
@@ -180,13 +208,12 @@ struct hammer {
 	atomic_bool end;
 };
 
-static void *publish(void *context)
+static void *set_snapshots(void *context)
 {
 	struct hammer *hammer = context;
 
 	for (int64_t i = 0; !hammer->end; i++) {
-		fake.sample = (struct clock_sample){.synchronized = i % 2, .bound_ns = i, .drift_ppb = i * 3};
-		sample(hammer->clock);
+		set_snapshot(hammer->clock, i % 2, i, i * 3);
 	}
 	return NULL;
 }
@@ -201,7 +228,7 @@ static void test_snapshot_is_whole(void **state)
 
 	(void)state;
 	assert_non_null(clock);
-	assert_int_equal(pthread_create(&thread, NULL, publish, &hammer), 0);
+	assert_int_equal(pthread_create(&thread, NULL, set_snapshots, &hammer), 0);
 	for (int i = 0; i < 1000000 || latest < 1000000; i++) {
 		struct owamp_clock_snapshot snapshot = snapshot_of(clock);
 
@@ -215,6 +242,61 @@ static void test_snapshot_is_whole(void **state)
 	free(clock);
 }
 
+/* A step between two readings shows, to the microsecond; an interruption between them does not. */
+static void test_deviation(void **state)
+{
+	struct owamp_clock *clock = fixed_clock(true, 1000, 0);
+	int64_t mono = 1000 * SECOND, real = 1077 * SECOND;
+
+	(void)state;
+	assert_int_equal(owamp_clock_deviation(clock, mono, real, mono), 0);
+	assert_int_equal(owamp_clock_deviation(clock, mono - 50, real, mono + 50), 0);
+	assert_int_equal(owamp_clock_deviation(clock, mono - 3 * SECOND, real, mono), 0);
+	assert_int_equal(owamp_clock_deviation(clock, mono, real, mono + 3 * SECOND), 0);
+	assert_int_equal(owamp_clock_deviation(clock, mono, real + 1000, mono), 0);
+	assert_int_equal(owamp_clock_deviation(clock, mono, real + 1001, mono), 1001);
+	assert_int_equal(owamp_clock_deviation(clock, mono, real - 1001, mono), -1001);
+	assert_int_equal(owamp_clock_deviation(clock, mono, real + 5 * SECOND, mono), 5 * SECOND);
+	assert_int_equal(owamp_clock_deviation(clock, mono - 10, real - 5 * SECOND, mono + 40),
+			 -5 * SECOND + 10);
+	free(clock);
+}
+
+/* Set by 5 s a moment ago: whatever vouched for it vouches no more, and the bound knows. */
+static void test_error_of_set_clock(void **state)
+{
+	struct owamp_clock *clock = fixed_clock(true, 1000, 0);
+	int64_t mono = 1000 * SECOND;
+
+	(void)state;
+	for (int sign = -1; sign <= 1; sign += 2) {
+		uint16_t estimate = owamp_clock_error_set(clock, mono, 100, sign * 5 * SECOND);
+
+		assert_false(owamp_error_estimate_synchronized(estimate));
+		assert_in_range(owamp_error_estimate_ns(estimate), 5 * SECOND + 1100,
+				5 * SECOND + SECOND / 25);
+	}
+	free(clock);
+}
+
+static void test_bad_config(void **state)
+{
+	struct owamp_clock_config config = *perfect_config();
+	struct owamp_clock *clock;
+	char error[200];
+
+	(void)state;
+	config.sources[1] = config.sources[0];
+	config.count = 2;
+	assert_int_equal(owamp_clock_new(&clock, &config, error, sizeof error), OWAMP_EINVAL);
+	assert_string_equal(error, "clock source \"kernel\": there are two of this name");
+	assert_null(clock);
+	config.count = 1;
+	config.smear_ns = 86400 * SECOND;
+	assert_int_equal(owamp_clock_new(&clock, &config, error, sizeof error), OWAMP_EINVAL);
+	assert_string_equal(error, "clock: smear needs a leap_file that says when");
+}
+
 #define CLOCK_TEST(test) cmocka_unit_test_setup_teardown(test, set_up, tear_down)
 
 int main(void)
@@ -223,6 +305,8 @@ int main(void)
 		CLOCK_TEST(test_first_sample),        CLOCK_TEST(test_source_fails),
 		CLOCK_TEST(test_samples_go_on),       CLOCK_TEST(test_error_never_flatters),
 		CLOCK_TEST(test_stamp_before_sample), CLOCK_TEST(test_snapshot_is_whole),
+		CLOCK_TEST(test_deviation),           CLOCK_TEST(test_error_of_set_clock),
+		CLOCK_TEST(test_bad_config),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -10,23 +10,83 @@
 #define LIMIT_US 16000000
 #define LIMIT    (16000 * MS)
 
-static struct clock_sample judge(int status, long maxerror_us, long esterror_us)
+static struct clock_reading judge(int status, long maxerror_us, long esterror_us)
 {
-	struct timex timex = {.status = status, .maxerror = maxerror_us, .esterror = esterror_us};
-	struct clock_sample sample = {.synchronized = false};
+	struct timex timex = {.status = status, .maxerror = maxerror_us, .esterror = esterror_us, .tai = 37};
+	const struct clock_now now = {.mono_ns = 4711};
+	struct clock_reading reading = {.state = OWAMP_CLOCK_ABSENT};
 
-	clock_kernel_judge(&timex, &sample);
-	return sample;
+	clock_kernel_judge(&timex, &now, &reading);
+	return reading;
 }
 
-static void assert_judged(int status, long maxerror_us, long esterror_us, bool synchronized, int64_t bound_ns)
+static void assert_judged(int status, long maxerror_us, long esterror_us, bool valid, int64_t bound_ns)
 {
-	struct clock_sample sample = judge(status, maxerror_us, esterror_us);
+	struct clock_reading reading = judge(status, maxerror_us, esterror_us);
 
-	assert_int_equal(sample.synchronized, synchronized);
-	assert_int_equal(sample.bound_ns, bound_ns);
+	assert_int_equal(reading.state, valid ? OWAMP_CLOCK_VALID : OWAMP_CLOCK_DOUBTFUL);
+	/* A figure that nobody stands behind is none. */
+	assert_int_equal(reading.measured, valid);
+	if (valid)
+		assert_int_equal(reading.error_ns, bound_ns);
+	assert_int_equal(reading.offset_ns, 0);
+	assert_int_equal(reading.mono_ns, 4711);
+	assert_int_equal(reading.tai_utc, 37);
+	assert_string_equal(reading.source, "kernel");
 	/* By how much the kernel lets maxerror grow: 500 us a second. */
-	assert_int_equal(sample.drift_ppb, 500000);
+	assert_int_equal(reading.drift_ppb, 500000);
+}
+
+static enum owamp_clock_steering steering(int status, long esterror_us)
+{
+	struct timex timex = {.status = status, .esterror = esterror_us, .tick = 10000};
+	struct clock_kernel_facts facts;
+
+	clock_kernel_classify(&timex, &facts);
+	return facts.steering;
+}
+
+/* Who keeps the kernel's account leaves marks in it. */
+static void test_steering(void **state)
+{
+	(void)state;
+	assert_int_equal(steering(0, 1200), OWAMP_CLOCK_STEERED_BY_NTP);
+	assert_int_equal(steering(STA_PLL, 1), OWAMP_CLOCK_STEERED_BY_NTP);
+	assert_int_equal(steering(STA_PLL, 0), OWAMP_CLOCK_STEERED_BY_SNTP);
+	assert_int_equal(steering(STA_NANO, LIMIT_US), OWAMP_CLOCK_STEERED_BY_PTP);
+	assert_int_equal(steering(STA_UNSYNC, 1200), OWAMP_CLOCK_STEERED_BY_NOBODY);
+	assert_int_equal(steering(STA_UNSYNC, LIMIT_US), OWAMP_CLOCK_STEERED_BY_NOBODY);
+}
+
+/* freq counts 2^-16 ppm; a tick of 1/100 s that is 1 us longer is 100 ppm. */
+static void test_frequency(void **state)
+{
+	struct timex timex = {.freq = 65536 * 12, .tick = 10000};
+	struct clock_kernel_facts facts;
+
+	(void)state;
+	clock_kernel_classify(&timex, &facts);
+	assert_int_equal(facts.freq_ppb, 12000);
+	timex.freq = -65536 / 2;
+	timex.tick = 10001;
+	clock_kernel_classify(&timex, &facts);
+	assert_int_equal(facts.freq_ppb, 100000 - 500);
+}
+
+static void test_leap(void **state)
+{
+	struct timex timex = {.status = STA_INS, .tick = 10000, .tai = 37};
+	struct clock_kernel_facts facts;
+
+	(void)state;
+	clock_kernel_classify(&timex, &facts);
+	assert_int_equal(facts.leap, 1);
+	assert_int_equal(facts.tai_utc, 37);
+	timex.status = STA_DEL | STA_UNSYNC;
+	clock_kernel_classify(&timex, &facts);
+	assert_int_equal(facts.leap, -1);
+	assert_int_equal(judge(STA_INS, 1, 1).leap, 1);
+	assert_int_equal(judge(STA_PLL, 1, 1).leap, 0);
 }
 
 /* chronyd with rtcsync, ntpd: the bound is maxerror, whatever esterror promises. */
@@ -75,21 +135,27 @@ static void test_marks_of_ptp4l(void **state)
 static void test_nonsense(void **state)
 {
 	(void)state;
-	assert_int_equal(judge(STA_PLL, -1, 0).bound_ns, LIMIT);
-	assert_int_equal(judge(STA_PLL, LIMIT_US + 1, 0).bound_ns, LIMIT);
-	assert_int_equal(judge(STA_UNSYNC, INT64_MAX, 0).bound_ns, LIMIT);
+	assert_int_equal(judge(STA_PLL, -1, 1).error_ns, LIMIT);
+	assert_int_equal(judge(STA_PLL, LIMIT_US + 1, 1).error_ns, LIMIT);
+	assert_int_equal(judge(STA_PLL, INT64_MAX, 1).error_ns, LIMIT);
 }
 
 /* Here the kernel is asked for real: what it says has to make sense. */
 static void test_sample(void **state)
 {
-	struct clock_sample sample = {.bound_ns = -1};
+	struct owamp_clock_source_config config;
+	const struct clock_now now = {.mono_ns = 5};
+	struct clock_reading reading = {.error_ns = -1};
+	struct clock_source source;
 
 	(void)state;
-	assert_string_equal(clock_source_kernel.name, "kernel");
-	assert_int_equal(clock_source_kernel.sample(&sample), 0);
-	assert_in_range(sample.bound_ns, 0, LIMIT);
-	assert_int_equal(sample.drift_ppb, 500000);
+	owamp_clock_source_default(&config, OWAMP_CLOCK_KIND_KERNEL);
+	assert_int_equal(clock_kernel_new(&source, &config), 0);
+	source.ops->sample(source.self, &now, &reading);
+	assert_in_range(reading.error_ns, 0, LIMIT);
+	assert_int_equal(reading.drift_ppb, 500000);
+	assert_int_not_equal(reading.state, OWAMP_CLOCK_ABSENT);
+	source.ops->free(source.self);
 }
 
 int main(void)
@@ -98,7 +164,8 @@ int main(void)
 		cmocka_unit_test(test_disciplined),    cmocka_unit_test(test_timesyncd),
 		cmocka_unit_test(test_unsynchronized), cmocka_unit_test(test_holdover),
 		cmocka_unit_test(test_marks_of_ptp4l), cmocka_unit_test(test_nonsense),
-		cmocka_unit_test(test_sample),
+		cmocka_unit_test(test_sample),         cmocka_unit_test(test_steering),
+		cmocka_unit_test(test_frequency),      cmocka_unit_test(test_leap),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -4,6 +4,7 @@
 #include <semaphore.h>
 
 #include "clock/clock.c"
+#include "perfect_clock.h"
 
 #define SECOND INT64_C(1000000000)
 
@@ -17,14 +18,6 @@ struct fake {
 	sem_t go_on;
 	atomic_bool inside;
 };
-
-static int fake_sample(struct clock_sample *sample)
-{
-	*sample = (struct clock_sample){.synchronized = true, .bound_ns = 1, .drift_ppb = 1};
-	return 0;
-}
-
-const struct clock_source clock_source_kernel = {.name = "fake", .sample = fake_sample};
 
 static int fake_read(void *context, struct clock_phc_reading *reading)
 {
@@ -84,7 +77,7 @@ static struct owamp_clock *new_clock(void)
 {
 	struct owamp_clock *clock;
 
-	assert_int_equal(owamp_clock_new(&clock), 0);
+	assert_int_equal(owamp_clock_new(&clock, perfect_config(), NULL, 0), 0);
 	return clock;
 }
 

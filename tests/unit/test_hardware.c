@@ -152,7 +152,7 @@ static int set_up(void **state)
 	fake.cards[2] = good("eth2", 2000000000, 2);
 	fake.ahead[1] = 37 * SECOND;
 	fake.ahead[2] = -1771000000 * SECOND;
-	return owamp_clock_new((struct owamp_clock **)state);
+	return owamp_clock_new((struct owamp_clock **)state, NULL, NULL, 0);
 }
 
 static int tear_down(void **state)

@@ -112,7 +112,7 @@ static void test_reading(void **state)
 	struct owamp_clock *clock;
 
 	(void)state;
-	assert_int_equal(owamp_clock_new(&clock), 0);
+	assert_int_equal(owamp_clock_new(&clock, NULL, NULL, 0), 0);
 	owping_clock_read(&first, clock);
 	owping_clock_read(&second, clock);
 	owamp_clock_free(clock);

@@ -479,7 +479,7 @@ static void the_clock_has_a_timeline(void **state)
 	struct fixture *fixture = *state;
 	struct owamp_clock *clock;
 
-	assert_int_equal(owamp_clock_new(&clock), 0);
+	assert_int_equal(owamp_clock_new(&clock, NULL, NULL, 0), 0);
 	fixture->config.clock = clock;
 	start_writer(fixture);
 	await_answer(fixture, "SELECT count(*) >= 1 FROM clock", "1");

@@ -108,7 +108,7 @@ static void a_reading_is_of_now(void **state)
 	int64_t before = owamp_real_ns();
 
 	(void)state;
-	assert_int_equal(owamp_clock_new(&clock), 0);
+	assert_int_equal(owamp_clock_new(&clock, NULL, NULL, 0), 0);
 	timeline_read(clock, &reading);
 	assert_true(reading.time_ns >= before && reading.time_ns <= owamp_real_ns());
 	assert_true(reading.uncertainty_ns > 0);

@@ -57,6 +57,8 @@ struct owamp_engine_config {
 	 * only.
 	 */
 	const char *const *hardware_interfaces;
+	/* Where the clock's error bound comes from; NULL: what can be found, see owamp_clock_config_default(). */
+	const struct owamp_clock_config *clock;
 };
 
 #define OWAMP_PRIORITY_MAX 99
