@@ -19,6 +19,7 @@
 #include <stdint.h>
 #include <sys/socket.h>
 
+#include <owamp/clock.h>
 #include <owamp/collector.h>
 #include <owamp/pacer.h>
 #include <owamp/session.h>
@@ -174,9 +175,22 @@ struct archive_clock {
 	bool synchronized;
 	int64_t bound_ns;
 	int64_t step_ns;
+	int64_t drift_ppb;
+	const char *steered_by; /* NULL: not asked */
+	const char *alarm;      /* NULL or "": none */
+	int leap;
+	int tai_utc; /* 0: not known */
 };
 
 int archive_clock_insert(struct archive *archive, const struct archive_clock *clock);
+
+/* A source at the time of a row that archive_clock_insert() made for the program. */
+int archive_clock_source_insert(struct archive *archive, int64_t time_ns, const char *program,
+				const struct owamp_clock_source_status *source);
+
+/* Row, and all sources, of a status taken at now_real. */
+int archive_clock_status_insert(struct archive *archive, const char *program,
+				const struct owamp_clock_status *status, int64_t step_ns);
 
 /* packets.c */
 

@@ -318,20 +318,3 @@ int archive_session_finish(struct archive *archive, int64_t session_id, const st
 		error = put_skips(archive, session_id, end->stop);
 	return error ? error : put_health(archive, session_id, end);
 }
-
-int archive_clock_insert(struct archive *archive, const struct archive_clock *clock)
-{
-	sqlite3_stmt *st = archive_statement(archive, ARCHIVE_ST_CLOCK_ADD,
-					     "INSERT OR REPLACE INTO clock (time_ns, program, source,"
-					     " synchronized, bound_ns, step_ns) VALUES (?, ?, ?, ?, ?, ?)");
-
-	if (!st)
-		return archive_failed(archive);
-	(void)sqlite3_bind_int64(st, 1, clock->time_ns);
-	bind_text(st, 2, clock->program);
-	bind_text(st, 3, clock->source);
-	(void)sqlite3_bind_int(st, 4, clock->synchronized);
-	(void)sqlite3_bind_int64(st, 5, clock->bound_ns);
-	(void)sqlite3_bind_int64(st, 6, clock->step_ns);
-	return archive_run(archive, st);
-}

@@ -32,7 +32,7 @@ struct store_config {
 	const char *program;
 	struct writer_retention retention;
 	struct owamp_loop *loop;
-	const struct owamp_clock *clock;
+	struct owamp_clock *clock;
 	/* With syslog's priority, on any thread. */
 	void (*log)(void *context, int priority, const char *line);
 	/* Charges what an earlier process left, without asking whether that is too much. */

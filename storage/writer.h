@@ -31,7 +31,7 @@ struct writer_config {
 	uint32_t queue_max;  /* records; 0: 262144 */
 	struct writer_retention retention;
 	struct owamp_loop *loop;
-	const struct owamp_clock *clock; /* for the clock's timeline; NULL: none */
+	struct owamp_clock *clock; /* for the clock's timeline; NULL: none */
 	/* With syslog's priority, on the writer's thread. */
 	void (*log)(void *context, int priority, const char *line);
 	/*

@@ -89,7 +89,7 @@ struct writer {
 	char *program;
 	uint32_t queue_max;
 	struct owamp_loop *loop;
-	const struct owamp_clock *clock;
+	struct owamp_clock *clock;
 	void (*log)(void *context, int priority, const char *line);
 	void (*removed)(void *context, const uint8_t sid[OWAMP_SID_SIZE]);
 	void (*replaced)(void *context);

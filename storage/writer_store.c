@@ -200,17 +200,11 @@ static int store_clock(struct writer *writer)
 
 	writer->rows_now = writer->timeline.count;
 	for (unsigned i = 0; i < writer->rows_now && !error; i++) {
-		const struct timeline_row *row = &writer->timeline.rows[i];
-		const struct archive_clock clock = {
-			.time_ns = row->reading.time_ns,
-			.program = writer->program,
-			.source = row->reading.source,
-			.synchronized = row->reading.synchronized,
-			.bound_ns = row->reading.bound_ns,
-			.step_ns = row->step_ns,
-		};
+		struct timeline_row *row = &writer->timeline.rows[i];
 
-		error = archive_clock_insert(writer->archive, &clock);
+		row->reading.status.now_real = row->reading.time_ns;
+		error = archive_clock_status_insert(writer->archive, writer->program, &row->reading.status,
+						    row->step_ns);
 	}
 	return error;
 }

@@ -21,6 +21,8 @@ DROP VIEW IF EXISTS loss_episodes;
 DROP VIEW IF EXISTS doubtful_sessions;
 DROP VIEW IF EXISTS meter_trouble;
 DROP VIEW IF EXISTS clock_events;
+DROP VIEW IF EXISTS clock_now;
+DROP VIEW IF EXISTS session_clocks;
 
 -- The table packet_rows with what follows from its columns. CAST makes these compare as integers do.
 CREATE VIEW packets AS
@@ -535,8 +537,90 @@ SELECT
 	p.synchronized AS synchronized_before,
 	c.synchronized,
 	p.bound_ns AS bound_before_ns,
-	c.bound_ns
+	c.bound_ns,
+	p.alarm AS alarm_before,
+	c.alarm,
+	p.steered_by AS steered_by_before,
+	c.steered_by
 FROM clock c
 LEFT JOIN clock p ON p.program = c.program AND p.time_ns = (
 	SELECT max(time_ns) FROM clock WHERE program = c.program AND time_ns < c.time_ns)
-WHERE c.step_ns <> 0 OR c.source <> p.source OR c.synchronized <> p.synchronized;
+WHERE c.step_ns <> 0
+	OR c.source <> p.source
+	OR c.synchronized <> p.synchronized
+	OR (c.alarm IS NULL) <> (p.alarm IS NULL)
+	OR c.steered_by <> p.steered_by
+	OR c.leap <> p.leap;
+
+-- The sources as they were last seen, of each program.
+CREATE VIEW clock_now AS
+SELECT
+	s.program,
+	s.name,
+	s.source,
+	s.state,
+	s.used,
+	s.contradicted,
+	s.steers,
+	s.offset_ns,
+	s.bound_ns,
+	s.age_ns,
+	s.reason,
+	s.time_ns,
+	strftime('%Y-%m-%dT%H:%M:%S', s.time_ns / 1000000000, 'unixepoch')
+		|| printf('.%03dZ', s.time_ns / 1000000 % 1000) AS time
+FROM clock_sources s
+WHERE s.time_ns = (SELECT max(n.time_ns) FROM clock_sources n WHERE n.program = s.program AND n.name = s.name);
+
+-- What the clocks were worth in each session: the bounds of both, as the packets had them, and what this host's
+-- came from when the session ended. A clock that was set meanwhile, or an alarm, leaves a mark in the timeline.
+CREATE VIEW session_clocks AS
+SELECT
+	sender,
+	receiver,
+	session_id,
+	sid,
+	start_ns,
+	start_time,
+	outcome,
+	direction,
+	send_error_ns,
+	receive_error_ns,
+	synchronized,
+	delay_min_ns,
+	(SELECT c.source FROM clock c
+		WHERE c.program = sums.program AND c.time_ns <= sums.until_ns
+		ORDER BY c.time_ns DESC LIMIT 1) AS source,
+	(SELECT c.steered_by FROM clock c
+		WHERE c.program = sums.program AND c.time_ns <= sums.until_ns
+		ORDER BY c.time_ns DESC LIMIT 1) AS steered_by,
+	(SELECT count(*) FROM clock c
+		WHERE c.step_ns <> 0 AND c.program = sums.program
+			AND c.time_ns BETWEEN sums.start_ns AND sums.until_ns) AS clock_steps,
+	(SELECT max(c.alarm) FROM clock c
+		WHERE c.alarm IS NOT NULL AND c.program = sums.program
+			AND c.time_ns BETWEEN sums.start_ns AND sums.until_ns) AS alarm
+FROM (
+	SELECT
+		a.address AS sender,
+		b.address AS receiver,
+		s.session_id,
+		s.sid,
+		s.start_ns,
+		strftime('%Y-%m-%dT%H:%M:%S', s.start_ns / 1000000000, 'unixepoch')
+			|| printf('.%03dZ', s.start_ns / 1000000 % 1000) AS start_time,
+		coalesce(s.end_ns, 9223372036854775807) AS until_ns,
+		s.outcome,
+		s.direction,
+		s.program,
+		max(m.send_error_ns) AS send_error_ns,
+		max(m.receive_error_ns) AS receive_error_ns,
+		min(m.synchronized) AS synchronized,
+		min(m.delay_min_ns) AS delay_min_ns
+	FROM sessions s
+	JOIN endpoints a ON a.endpoint_id = s.sender_id
+	JOIN endpoints b ON b.endpoint_id = s.receiver_id
+	LEFT JOIN minutes m ON m.session_id = s.session_id
+	WHERE s.removal_due = 0
+	GROUP BY a.address, b.address, s.session_id, s.sid, s.start_ns
+) sums;

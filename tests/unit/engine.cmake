@@ -10,6 +10,7 @@ unit_test(store_fetch storage)
 
 # The archive.
 unit_test(archive storage)
+unit_test(archive_clock storage)
 # Brings archive.c and a schema of its own.
 unit_test(archive_migrate owamp PkgConfig::SQLITE)
 target_include_directories(test_archive_migrate PRIVATE ${PROJECT_SOURCE_DIR})

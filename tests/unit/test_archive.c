@@ -655,20 +655,6 @@ static void test_remove_whole(void **state)
 			 0);
 }
 
-static void test_clock(void **state)
-{
-	struct archive *archive = ((struct place *)*state)->archive;
-	struct archive_clock clock = {NOW_NS, "test", "kernel", true, 1500, -7};
-
-	assert_int_equal(archive_begin(archive), 0);
-	assert_int_equal(archive_clock_insert(archive, &clock), 0);
-	assert_int_equal(archive_commit(archive), 0);
-	assert_text(archive,
-		    "SELECT program || source || synchronized || ' ' || bound_ns || ' ' || step_ns FROM clock"
-		    " WHERE time_ns = 1795168800000000000",
-		    "testkernel1 1500 -7");
-}
-
 static void refused(struct place *place, enum archive_mode mode, const char *why)
 {
 	struct archive *archive;
@@ -815,7 +801,6 @@ int main(void)
 		TEST(test_cut),
 		TEST(test_remove_packets),
 		TEST(test_remove_whole),
-		TEST(test_clock),
 		PLACE(test_refused_files),
 		PLACE(test_other_database),
 		PLACE(test_empty_file),

@@ -186,7 +186,8 @@ static void old_packets_go_and_summaries_stay(void **state)
 	add(fixture, 2, NOW - 48 * HOUR, 100, false); /* just not longer ago */
 	add(fixture, 3, 0, 100, true);
 	add(fixture, 4, NOW - 50 * HOUR, 3600, false);
-	execute(fixture, "INSERT INTO clock VALUES (5, 'test', 'none', 0, 0, 0)");
+	execute(fixture, "INSERT INTO clock (time_ns, program, source, synchronized, bound_ns, step_ns) "
+			 "VALUES (5, 'test', 'none', 0, 0, 0)");
 	run(fixture);
 	expect(with_packets, "2,3");
 	expect(in_all, "1,2,3,4");
@@ -228,9 +229,9 @@ static void old_sessions_go_with_all_of_it(void **state)
 	/* Ended before it was to start: what a peer said of that keeps nothing. */
 	add(fixture, 4, NOW - 60 * HOUR, 100, false);
 	execute(fixture, "UPDATE sessions SET start_ns = 1700000001000000000 WHERE sid LIKE '04%'");
-	execute(fixture,
-		"INSERT INTO clock VALUES (5, 'test', 'none', 0, 0, 0), (6, 'test', 'none', 0, 0, 0),"
-		" (1700000000000000000, 'test', 'none', 0, 0, 0)");
+	execute(fixture, "INSERT INTO clock (time_ns, program, source, synchronized, bound_ns, step_ns) "
+			 "VALUES (5, 'test', 'none', 0, 0, 0), (6, 'test', 'none', 0, 0, 0),"
+			 " (1700000000000000000, 'test', 'none', 0, 0, 0)");
 	run(fixture);
 	expect(in_all, "2,3");
 	expect(with_packets, "3");
@@ -326,7 +327,8 @@ static void the_oldest_go_when_it_is_too_much(void **state)
 	assert_int_equal(size_of(fixture, "-wal"), 0);
 	/* There is nothing but whole sessions to remove in the end; running ones never are. */
 	fixture->retention.policy.octets_max = 1;
-	execute(fixture, "INSERT INTO clock VALUES (5, 'test', 'none', 0, 0, 0)");
+	execute(fixture, "INSERT INTO clock (time_ns, program, source, synchronized, bound_ns, step_ns) "
+			 "VALUES (5, 'test', 'none', 0, 0, 0)");
 	run(fixture);
 	expect(in_all, "6");
 	expect(with_packets, "6");

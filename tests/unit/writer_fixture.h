@@ -386,7 +386,8 @@ static inline void touch(struct fixture *fixture)
 {
 	sqlite3 *db = look_at(fixture->path);
 
-	execute(db, "INSERT INTO clock VALUES (1, 'test', 'none', 0, 0, 0); PRAGMA wal_checkpoint(TRUNCATE)");
+	execute(db, "INSERT INTO clock (time_ns, program, source, synchronized, bound_ns, step_ns) VALUES "
+		    "(1, 'test', 'none', 0, 0, 0); PRAGMA wal_checkpoint(TRUNCATE)");
 	assert_int_equal(sqlite3_close(db), SQLITE_OK);
 }
 

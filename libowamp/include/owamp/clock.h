@@ -253,8 +253,9 @@ struct owamp_clock_status {
 	enum owamp_clock_steering steering;
 	int64_t now_mono; /* at which bounds and ages hold */
 	int64_t now_real;
-	int64_t bound_ns; /* the snapshot's, now */
-	int64_t step_ns;  /* the last one; 0: there was none */
+	int64_t bound_ns;   /* the snapshot's, now */
+	int64_t step_ns;    /* the last one; 0: there was none */
+	int64_t stepped_ns; /* the sum of all of them */
 	int64_t step_mono;
 	bool holdover;                     /* the used source is */
 	char alarm[OWAMP_CLOCK_TEXT_SIZE]; /* who contradicts whom, and by how much; "": nobody */

@@ -1,0 +1,86 @@
+/* Rows of the clock's timeline. */
+#include "archive.h"
+
+#include "archive_internal.h"
+
+static void bind_text(sqlite3_stmt *st, int column, const char *text)
+{
+	if (text && text[0])
+		(void)sqlite3_bind_text(st, column, text, -1, SQLITE_TRANSIENT);
+}
+
+int archive_clock_insert(struct archive *archive, const struct archive_clock *clock)
+{
+	sqlite3_stmt *st =
+		archive_statement(archive, ARCHIVE_ST_CLOCK_ADD,
+				  "INSERT OR REPLACE INTO clock (time_ns, program, source, synchronized,"
+				  " bound_ns, step_ns, drift_ppb, steered_by, alarm, leap, tai_utc)"
+				  " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)");
+
+	if (!st)
+		return archive_failed(archive);
+	(void)sqlite3_bind_int64(st, 1, clock->time_ns);
+	bind_text(st, 2, clock->program);
+	bind_text(st, 3, clock->source);
+	(void)sqlite3_bind_int(st, 4, clock->synchronized);
+	(void)sqlite3_bind_int64(st, 5, clock->bound_ns);
+	(void)sqlite3_bind_int64(st, 6, clock->step_ns);
+	(void)sqlite3_bind_int64(st, 7, clock->drift_ppb);
+	bind_text(st, 8, clock->steered_by);
+	bind_text(st, 9, clock->alarm);
+	(void)sqlite3_bind_int(st, 10, clock->leap);
+	if (clock->tai_utc)
+		(void)sqlite3_bind_int(st, 11, clock->tai_utc);
+	return archive_run(archive, st);
+}
+
+int archive_clock_source_insert(struct archive *archive, int64_t time_ns, const char *program,
+				const struct owamp_clock_source_status *source)
+{
+	sqlite3_stmt *st =
+		archive_statement(archive, ARCHIVE_ST_CLOCK_SOURCE_ADD,
+				  "INSERT OR REPLACE INTO clock_sources (time_ns, program, name, source,"
+				  " state, used, contradicted, steers, offset_ns, bound_ns, age_ns, reason)"
+				  " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)");
+
+	if (!st)
+		return archive_failed(archive);
+	(void)sqlite3_bind_int64(st, 1, time_ns);
+	bind_text(st, 2, program);
+	bind_text(st, 3, source->name);
+	bind_text(st, 4, source->source);
+	bind_text(st, 5, owamp_clock_state_name(source->state));
+	(void)sqlite3_bind_int(st, 6, source->used);
+	(void)sqlite3_bind_int(st, 7, source->contradicted);
+	(void)sqlite3_bind_int(st, 8, source->steers);
+	if (source->measured) {
+		(void)sqlite3_bind_int64(st, 9, source->offset_ns);
+		(void)sqlite3_bind_int64(st, 10, source->bound_ns);
+		(void)sqlite3_bind_int64(st, 11, source->age_ns);
+	}
+	(void)sqlite3_bind_text(st, 12, source->text, -1, SQLITE_TRANSIENT);
+	return archive_run(archive, st);
+}
+
+int archive_clock_status_insert(struct archive *archive, const char *program,
+				const struct owamp_clock_status *status, int64_t step_ns)
+{
+	const struct archive_clock clock = {
+		.time_ns = status->now_real,
+		.program = program,
+		.source = status->snapshot.source,
+		.synchronized = status->snapshot.synchronized,
+		.bound_ns = status->bound_ns,
+		.step_ns = step_ns,
+		.drift_ppb = status->snapshot.drift_ppb,
+		.steered_by = owamp_clock_steering_words(status->steering),
+		.alarm = status->alarm,
+		.leap = status->snapshot.leap,
+		.tai_utc = status->snapshot.tai_utc,
+	};
+	int error = archive_clock_insert(archive, &clock);
+
+	for (size_t i = 0; i < status->count && !error; i++)
+		error = archive_clock_source_insert(archive, status->now_real, program, &status->sources[i]);
+	return error;
+}
