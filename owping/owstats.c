@@ -29,6 +29,8 @@ static int run_command(struct stats_run *run)
 		return stats_timeline(run);
 	case STATS_EXPORT:
 		return stats_export(run);
+	case STATS_CLOCK:
+		return stats_clock(run);
 	case STATS_PRUNE:
 		return stats_prune(run);
 	}

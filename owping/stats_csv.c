@@ -8,7 +8,7 @@
 /* The keys of points in time; all other ns are spans. */
 static const char *const times[] = {
 	"start_ns",  "end_ns",   "created_ns",      "first_ns",     "last_ns",
-	"minute_ns", "begin_ns", "worst_minute_ns", "send_time_ns", "receive_time_ns",
+	"minute_ns", "begin_ns", "time_ns", "worst_minute_ns", "send_time_ns", "receive_time_ns",
 };
 
 static bool is_time(const char *key)
@@ -49,7 +49,7 @@ static bool is_flat(const json_t *value)
 static void print_time_key(FILE *out, const char *key)
 {
 	int length = (int)(strlen(key) - strlen("_ns"));
-	const char *suffix = length > 5 && strncmp(key + length - 5, "_time", 5) == 0 ? "" : "_time";
+	const char *suffix = length >= 4 && strncmp(key + length - 4, "time", 4) == 0 ? "" : "_time";
 
 	fprintf(out, "%.*s%s,", length, key, suffix);
 }

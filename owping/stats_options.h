@@ -18,6 +18,7 @@ enum stats_command {
 	STATS_TIMELINE = 16,
 	STATS_EXPORT = 32,
 	STATS_PRUNE = 64,
+	STATS_CLOCK = 128,
 };
 
 enum stats_format {

@@ -3,7 +3,7 @@
 #include "owping/stats_options_table.h"
 
 #define PAIR (STATS_SUMMARY | STATS_HISTOGRAM | STATS_TIMELINE)
-#define ALL  127
+#define ALL  255
 
 static const struct {
 	enum stats_command command;
@@ -17,6 +17,7 @@ static const struct {
 	{STATS_HISTOGRAM, "histogram", "SID | FROM TO", "how the delays are distributed"},
 	{STATS_TIMELINE, "timeline", "FROM TO", "loss and percentiles over time"},
 	{STATS_EXPORT, "export", "SID", "the records of a session"},
+	{STATS_CLOCK, "clock", "", "what the clock's sources said, and when it was set"},
 	{STATS_PRUNE, "prune", "", "remove what is old"},
 };
 
@@ -30,9 +31,9 @@ struct entry {
 
 static const struct entry entries[] = {
 	{'a', "archive", ALL, "FILE", "the archive ($OWAMP_ARCHIVE, else " STATS_ARCHIVE_DEFAULT ")"},
-	{STATS_OPTION_SINCE, "since", STATS_LIST | PAIR, "TIME",
+	{STATS_OPTION_SINCE, "since", STATS_LIST | PAIR | STATS_CLOCK, "TIME",
 	 "from then on: 2h, 7d, 2026-11-20T10:00, ..."},
-	{STATS_OPTION_UNTIL, "until", STATS_LIST | PAIR, "TIME", "before then"},
+	{STATS_OPTION_UNTIL, "until", STATS_LIST | PAIR | STATS_CLOCK, "TIME", "before then"},
 	{STATS_OPTION_FROM, "from", STATS_LIST, "HOST", "sent by this address or name"},
 	{STATS_OPTION_TO, "to", STATS_LIST, "HOST", "received by this address or name"},
 	{STATS_OPTION_OUTCOME, "outcome", STATS_LIST, "NAME", "running, finished, broken or invalid"},

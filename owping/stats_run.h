@@ -37,6 +37,7 @@ stats_command_fn stats_summary;
 stats_command_fn stats_histogram;
 stats_command_fn stats_timeline;
 stats_command_fn stats_export;
+stats_command_fn stats_clock;
 stats_command_fn stats_prune;
 
 /* Sets run->error; returns OWAMP_EDATA. */

@@ -541,7 +541,9 @@ SELECT
 	p.alarm AS alarm_before,
 	c.alarm,
 	p.steered_by AS steered_by_before,
-	c.steered_by
+	c.steered_by,
+	p.leap AS leap_before,
+	c.leap
 FROM clock c
 LEFT JOIN clock p ON p.program = c.program AND p.time_ns = (
 	SELECT max(time_ns) FROM clock WHERE program = c.program AND time_ns < c.time_ns)

@@ -208,7 +208,7 @@ static void change(const struct world *world, sqlite3 *db, struct input *in)
 	else if (what < 250)
 		run(db, column->drop, in, 0);
 	else
-		(void)sqlite3_exec(db, what % 2 ? "PRAGMA user_version = 0" : "PRAGMA user_version = 2", NULL,
+		(void)sqlite3_exec(db, what % 2 ? "PRAGMA user_version = 0" : "PRAGMA user_version = 3", NULL,
 				   NULL, NULL);
 }
 

@@ -37,7 +37,7 @@ def build(path, sessions):
     db = model.create(path)
     model.store(db, sessions)
     db.execute("PRAGMA application_id = %d" % APPLICATION_ID)
-    db.execute("PRAGMA user_version = 1")
+    db.execute("PRAGMA user_version = 2")
     db.close()
 
 
