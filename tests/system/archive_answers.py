@@ -4,7 +4,7 @@ import datetime
 import functools
 
 from archive_model import (DAY, HOUR, INT64_MAX, MINUTE, NAMES, SECOND, WEEK, Figures, bucket, delay_ns,
-                           error_ns, first_arrivals, grouped, make_clock, reordered, rounded, runs, send_ns,
+                           error_ns, first_arrivals, grouped, make_clock, make_clock_sources, reordered, rounded, runs, send_ns,
                            to_ntp)
 
 Asked = collections.namedtuple("Asked", "sender receiver begin end")
@@ -23,6 +23,8 @@ KEYS = {
     "doubtful_sessions": ["session_id"],
     "meter_trouble": ["session_id"],
     "clock_events": ["time_ns", "program"],
+    "clock_now": ["program", "name"],
+    "session_clocks": ["session_id"],
 }
 
 
@@ -264,15 +266,51 @@ class Answers:
     @kept
     def clock_events(self):
         rows, before = [], {}
-        for time, program, source, synchronized, bound, step in sorted(make_clock()):
-            old = before.get(program)
-            before[program] = (source, synchronized, bound)
-            if step or old and old[:2] != (source, synchronized):
-                old = old or (None, None, None)
+        for row in sorted(make_clock()):
+            old = before.get(row.program)
+            before[row.program] = row
+            changed = old and (
+                (old.source, old.synchronized, old.alarm is None) != (row.source, row.synchronized, row.alarm is None)
+                or any(None not in pair and pair[0] != pair[1]
+                       for pair in ((old.steered, row.steered), (old.leap, row.leap))))
+            if row.step or changed:
+                old = old or row._replace(source=None, synchronized=None, bound=None, alarm=None, steered=None,
+                                          leap=None)
                 rows.append({
-                    "time_ns": time, "time": precise(time), "program": program, "step_ns": step,
-                    "source_before": old[0], "source": source, "synchronized_before": old[1],
-                    "synchronized": synchronized, "bound_before_ns": old[2], "bound_ns": bound})
+                    "time_ns": row.time, "time": precise(row.time), "program": row.program, "step_ns": row.step,
+                    "source_before": old.source, "source": row.source, "synchronized_before": old.synchronized,
+                    "synchronized": row.synchronized, "bound_before_ns": old.bound, "bound_ns": row.bound,
+                    "alarm_before": old.alarm, "alarm": row.alarm, "steered_by_before": old.steered,
+                    "steered_by": row.steered, "leap_before": old.leap, "leap": row.leap})
+        return rows
+
+    @kept
+    def clock_now(self):
+        latest_of = {(row.program, row.name): row for row in sorted(make_clock_sources(), key=lambda row: row.time)}
+        return [{"program": row.program, "name": row.name, "source": row.source, "state": row.state,
+                 "used": row.used, "contradicted": row.contradicted, "steers": row.steers, "offset_ns": row.offset,
+                 "bound_ns": row.bound, "age_ns": row.age, "reason": row.reason, "time_ns": row.time,
+                 "time": precise(row.time)} for _, row in sorted(latest_of.items())]
+
+    @kept
+    def session_clocks(self):
+        rows = []
+        for session in self.sessions:
+            figures = Figures(session.content)
+            end = INT64_MAX if session.end_ns is None else session.end_ns
+            mine = [row for row in sorted(make_clock()) if row.program == session.program and row.time <= end]
+            during = [row for row in mine if row.time >= session.start]
+            last = mine[-1] if mine else None
+            rows.append({
+                "sender": session.sender, "receiver": session.receiver, "session_id": session.id,
+                "sid": session.sid, "start_ns": session.start, "start_time": precise(session.start),
+                "outcome": session.outcome, "direction": session.columns["direction"],
+                "send_error_ns": figures.send_error if figures.received else None,
+                "receive_error_ns": figures.receive_error if figures.received else None,
+                "synchronized": figures.synchronized, "delay_min_ns": figures.min,
+                "source": last.source if last else None, "steered_by": last.steered if last else None,
+                "clock_steps": sum(row.step != 0 for row in during),
+                "alarm": max((row.alarm for row in during if row.alarm), default=None)})
         return rows
 
 
@@ -382,8 +420,27 @@ def clock(known, asked):
     return [{"time": row["time"], "program": row["program"], "step_ms": ms(row["step_ns"]),
              "source_before": row["source_before"], "source": row["source"],
              "synchronized_before": row["synchronized_before"], "synchronized": row["synchronized"],
-             "bound_before_ms": ms(row["bound_before_ns"]), "bound_ms": ms(row["bound_ns"])}
+             "bound_before_ms": ms(row["bound_before_ns"]), "bound_ms": ms(row["bound_ns"]), "alarm": row["alarm"]}
             for row in known.clock_events() if within(asked.begin, row["time_ns"], asked.end)]
+
+
+def us(ns):
+    return None if ns is None else ns / 1e3
+
+
+def sources(known, _):
+    return [{"program": row["program"], "name": row["name"], "source": row["source"], "state": row["state"],
+             "used": row["used"], "offset_us": us(row["offset_ns"]), "bound_us": us(row["bound_ns"]),
+             "reason": row["reason"]}
+            for row in sorted(known.clock_now(), key=lambda row: (row["program"], -row["used"], row["name"]))]
+
+
+def clocks(known, asked):
+    rows = [row for row in known.session_clocks() if within(asked.begin, row["start_ns"], asked.end)]
+    return [{"start_time": row["start_time"], "sender": row["sender"], "receiver": row["receiver"],
+             "send_error_us": us(row["send_error_ns"]), "receive_error_us": us(row["receive_error_ns"]),
+             "synchronized": row["synchronized"], "source": row["source"], "clock_steps": row["clock_steps"],
+             "alarm": row["alarm"]} for row in sorted_by(rows, "start_ns", "session_id")]
 
 
 def doubtful(known, asked):
@@ -462,6 +519,8 @@ QUERIES = {
     "Was it the network or the meter?": suspects,
     "In which sessions did the meter do badly?": bad_meter,
     "When did our clock step, or change otherwise?": clock,
+    "What did the clock's sources say last, and why is each used or not?": sources,
+    "How far could the clocks have been off in each session?": clocks,
     "Which delays are not to be believed?": doubtful,
     "Which sessions are not complete, and why?": incomplete,
     "Is one direction slower than the other?": asymmetry,

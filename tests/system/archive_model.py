@@ -282,9 +282,13 @@ def make_sessions(seed):
     return sessions
 
 
+ClockRow = collections.namedtuple("ClockRow", "time program source synchronized bound step drift steered alarm leap"
+                                  " tai")
+
+
 def make_clock():
-    """Rows of clock: (time, program, source, synchronized, bound, step)."""
-    rows, bound, source, synchronized = [], 20000, "kernel", 1
+    """Rows of clock; those of owfetch are as version 1 of the schema left them."""
+    rows, bound, source, synchronized, steered = [], 20000, "kernel", 1, "an NTP daemon"
     for minute in range(12 * 60):
         time = NOW - 12 * HOUR + minute * MINUTE
         step = {3 * 60: -2500000, 8 * 60 + 1: 1000000000}.get(minute, 0)
@@ -294,11 +298,37 @@ def make_clock():
             source = "phc"
         if minute == 7 * 60:
             synchronized, bound = 1, 30000
-        rows.append((time, "owampd", source, synchronized, bound + minute % 7, step))
+        if minute == 9 * 60:
+            steered = "chronyd"
+        alarm = "gps and phc contradict each other" if 4 * 60 <= minute < 4 * 60 + 30 else None
+        rows.append(ClockRow(time, "owampd", source, synchronized, bound + minute % 7, step, 1000 + minute, steered,
+                             alarm, int(minute >= 10 * 60), 37))
         if minute % 10 == 0:
-            rows.append((time + 1234567890, "owping", "kernel", 1, 7000, 1 if minute == 8 * 60 else 0))
+            rows.append(ClockRow(time + 1234567890, "owping", "kernel", 1, 7000, 1 if minute == 8 * 60 else 0, 0,
+                                 "chronyd", None, 0, None))
     # A first row that knows of a step all the same.
-    rows.append((NOW - 2 * HOUR, "owfetch", "kernel", 1, 5000, 777))
+    rows.append(ClockRow(NOW - 2 * HOUR, "owfetch", "kernel", 1, 5000, 777, None, None, None, None, None))
+    return rows
+
+
+ClockSource = collections.namedtuple("ClockSource", "time program name source state used contradicted steers offset"
+                                     " bound age reason")
+
+
+def make_clock_sources():
+    """Rows of clock_sources, each of the time of a row of clock."""
+    begin, rows = NOW - 12 * HOUR, []
+    for minute in range(0, 12 * 60, 10):
+        time = begin + minute * MINUTE
+        state = ("valid", "holdover", "doubtful")[minute // 10 % 3]
+        rows.append(ClockSource(time, "owampd", "roof", "gps-pps", state, int(state != "doubtful"),
+                                int(minute % 70 == 0), 0, minute - 300, 20000 + minute, 5 * minute, "for %d" % minute))
+        if minute < 6 * 60:
+            rows.append(ClockSource(time, "owampd", "card", "phc", "absent", 0, 0, 0, None, None, None,
+                                    "/dev/ptp0: No such file or directory"))
+        if minute % 30 == 0:
+            rows.append(ClockSource(time + 1234567890, "owping", "roof", "chrony", "valid", 1, 0, 1, -7, 7000, 9,
+                                    "used"))
     return rows
 
 
@@ -373,8 +403,13 @@ def build(path, seed):
     db, sessions = create(path), make_sessions(seed)
     store(db, sessions)
     db.execute("BEGIN")
-    columns = ("time_ns", "program", "source", "synchronized", "bound_ns", "step_ns")
+    columns = ("time_ns", "program", "source", "synchronized", "bound_ns", "step_ns", "drift_ppb", "steered_by",
+               "alarm", "leap", "tai_utc")
     for row in make_clock():
         insert(db, "clock", **dict(zip(columns, row)))
+    columns = ("time_ns", "program", "name", "source", "state", "used", "contradicted", "steers", "offset_ns",
+               "bound_ns", "age_ns", "reason")
+    for row in make_clock_sources():
+        insert(db, "clock_sources", **dict(zip(columns, row)))
     db.execute("COMMIT")
     return db, sessions
