@@ -49,8 +49,10 @@ struct watch {
 };
 
 struct owamp_clock {
-	struct latch latch;                /* of the snapshot */
-	_Atomic int64_t real_less_mono_ns; /* the snapshot's, for who needs no more */
+	struct latch latch; /* of the snapshot */
+	/* Of the offsets, for who needs no more: CLOCK_REALTIME less CLOCK_MONOTONIC. */
+	_Atomic int64_t shift_ns;
+	_Atomic int64_t shift_error_ns;
 	atomic_uint_fast64_t rounds;
 
 	struct owamp_clock_config config;
@@ -61,9 +63,9 @@ struct owamp_clock {
 	struct clock_source sources[OWAMP_CLOCK_SOURCES_MAX];
 	size_t source_count;
 	struct select *select;
-	struct step_reading last;
-	int64_t leap_mono; /* when a leap second was last seen; 0: never */
-	unsigned hurry;    /* rounds to be taken in a hurry */
+	struct step_reading offsets; /* of the clocks, since the system clock was last set */
+	int64_t leap_mono;           /* when a leap second was last seen; 0: never */
+	unsigned hurry;              /* rounds to be taken in a hurry */
 
 	pthread_t thread;
 	int wake;      /* eventfd: something to do before the next round */
@@ -86,10 +88,11 @@ static void publish(struct owamp_clock *clock)
 	struct owamp_clock_snapshot snapshot;
 
 	select_snapshot(clock->select, &snapshot);
+	snapshot.real_less_mono_ns = clock->offsets.real_less_mono_ns;
 	latch_write(&clock->latch, &snapshot, sizeof snapshot);
-	clock->real_less_mono_ns = snapshot.real_less_mono_ns;
 	pthread_mutex_lock(&clock->lock);
 	select_status(clock->select, &clock->status);
+	clock->status.snapshot.real_less_mono_ns = snapshot.real_less_mono_ns;
 	pthread_mutex_unlock(&clock->lock);
 }
 
@@ -102,22 +105,41 @@ static void forget_history(struct owamp_clock *clock)
 	clock->hurry = HURRY_ROUNDS;
 }
 
-/* True: the clock was set since the last look. */
-static bool look_for_step(struct owamp_clock *clock, struct step_reading *now)
+/* As long as nothing is set the offsets are the same: the closest reading of them is the best. */
+static bool says_more(const struct step_reading *before, const struct step_reading *now)
+{
+	return now->uncertainty_ns < before->uncertainty_ns ||
+	       llabs(now->tai_less_mono_ns - before->tai_less_mono_ns) > SECOND_NS / 2;
+}
+
+static void keep_offsets(struct owamp_clock *clock, const struct step_reading *reading)
+{
+	clock->offsets = *reading;
+	clock->shift_ns = reading->real_less_mono_ns;
+	clock->shift_error_ns = reading->uncertainty_ns;
+}
+
+/* What became of the clock since the last look; if it is not what it was, everybody knows. */
+static enum step_kind look_for_step(struct owamp_clock *clock, struct step_reading *now)
 {
 	int64_t step_ns = 0;
 	enum step_kind kind;
 
 	step_read(now);
-	kind = step_judge(&clock->last, now, &step_ns);
-	clock->last = *now;
+	kind = step_judge(&clock->offsets, now, &step_ns);
+	if (kind != STEP_NONE || says_more(&clock->offsets, now))
+		keep_offsets(clock, now);
+	now->real_less_mono_ns = clock->offsets.real_less_mono_ns;
+	if (kind == STEP_NONE)
+		return kind;
 	if (kind == STEP_LEAP)
 		clock->leap_mono = now->mono_ns;
-	if (kind == STEP_NONE || kind == STEP_LEAP)
-		return false;
-	select_stepped(clock->select, now->mono_ns, step_ns);
-	forget_history(clock);
-	return true;
+	else
+		select_stepped(clock->select, now->mono_ns, step_ns);
+	publish(clock);
+	if (kind != STEP_LEAP)
+		forget_history(clock);
+	return kind;
 }
 
 static bool is_leaping(const struct owamp_clock *clock, const struct step_reading *now, int32_t announced)
@@ -152,9 +174,8 @@ static void sample(struct owamp_clock *clock)
 	struct select_facts facts;
 	int tries = 0;
 
+	(void)look_for_step(clock, &now);
 	do {
-		if (look_for_step(clock, &now))
-			publish(clock);
 		ask_kernel(clock, &now, &facts);
 		for (size_t i = 0; i < clock->source_count; i++) {
 			struct clock_now look = {.tai_utc = facts.kernel.tai_utc};
@@ -164,7 +185,7 @@ static void sample(struct owamp_clock *clock)
 			readings[i] = (struct clock_reading){.source = OWAMP_CLOCK_NONE, .drift_ppb = -1};
 			clock->sources[i].ops->sample(clock->sources[i].self, &look, &readings[i]);
 		}
-	} while (look_for_step(clock, &now) && ++tries < ROUND_TRIES);
+	} while (look_for_step(clock, &now) != STEP_NONE && ++tries < ROUND_TRIES);
 	facts.mono_ns = now.mono_ns;
 	facts.real_ns = now.real_ns;
 	facts.real_less_mono_ns = now.real_less_mono_ns;
@@ -253,10 +274,8 @@ static void pass_time(struct owamp_clock *clock, int64_t *round, int64_t second)
 	if (wait_until(clock, until)) {
 		struct step_reading now;
 
-		if (look_for_step(clock, &now)) {
-			publish(clock);
+		if (look_for_step(clock, &now) != STEP_NONE)
 			*round = now.mono_ns;
-		}
 	}
 	if (owamp_mono_ns() >= *round) {
 		sample(clock);
@@ -369,6 +388,7 @@ static void destroy(struct owamp_clock *clock)
 static int start(struct owamp_clock *clock, char *text, size_t size)
 {
 	int error = load_leap_seconds(clock, text, size);
+	struct step_reading offsets;
 
 	if (!error)
 		error = select_new(&clock->select, &clock->config);
@@ -378,7 +398,8 @@ static int start(struct owamp_clock *clock, char *text, size_t size)
 		error = OWAMP_ESYSTEM;
 	if (error)
 		return error;
-	step_read(&clock->last);
+	step_read(&offsets);
+	keep_offsets(clock, &offsets);
 	clock->hurry = HURRY_ROUNDS;
 	sample(clock);
 	return pthread_create(&clock->thread, NULL, run, clock) ? OWAMP_ESYSTEM : 0;
@@ -514,10 +535,10 @@ uint16_t owamp_clock_error(const struct owamp_clock *clock, int64_t now_mono, in
 int64_t owamp_clock_deviation(const struct owamp_clock *clock, int64_t before_mono, int64_t real_ns,
 			      int64_t after_mono)
 {
-	int64_t shift = clock->real_less_mono_ns;
+	int64_t shift = clock->shift_ns, slack = clock->shift_error_ns + DEVIATION_NS;
 	int64_t least = real_ns - after_mono, most = real_ns - before_mono;
 
-	if (shift >= least - DEVIATION_NS && shift <= most + DEVIATION_NS)
+	if (shift >= least - slack && shift <= most + slack)
 		return 0;
 	return most < shift ? most - shift : least - shift;
 }

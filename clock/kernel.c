@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/timex.h>
 #include <unistd.h>
@@ -15,6 +16,16 @@
  */
 #define DRIFT_PPB      500000
 #define PHASE_LIMIT_US 16000000L
+
+/* A daemon's figure in whole us may be cut off. */
+#define TRUNCATED_NS 1000
+
+/*
+ * No clock is so far from its rate (ntpd and the kernel's own loop stop there): the
+ * daemon is slewing away an offset. chronyd tells the kernel its error apart from
+ * that offset.
+ */
+#define SLEWING_PPB 500000
 
 /* freq is in 2^-16 ppm. */
 #define FREQ_ONE 65536
@@ -44,14 +55,32 @@ static int64_t frequency_of(const struct timex *timex)
 	return freq_ppb + (timex->tick - 1000000 / hertz) * hertz * 1000;
 }
 
+static int32_t leap_of(const struct timex *timex)
+{
+	if (timex->status & STA_INS)
+		return 1;
+	return timex->status & STA_DEL ? -1 : 0;
+}
+
+/*
+ * After the leap second STA_INS and STA_DEL stay until the daemon clears them,
+ * which may take it hours: they do not announce another.
+ */
+static int ask(struct timex *timex)
+{
+	int state = adjtimex(timex);
+
+	if (state == TIME_WAIT)
+		timex->status &= ~(STA_INS | STA_DEL);
+	return state;
+}
+
 void clock_kernel_classify(const struct timex *timex, struct clock_kernel_facts *facts)
 {
 	*facts = (struct clock_kernel_facts){
 		.steering = steering_of(timex),
 		.freq_ppb = frequency_of(timex),
-		.leap = timex->status & STA_INS   ? 1
-			: timex->status & STA_DEL ? -1
-						  : 0,
+		.leap = leap_of(timex),
 		.tai_utc = timex->tai,
 	};
 }
@@ -61,46 +90,65 @@ int clock_kernel_facts(struct clock_kernel_facts *facts)
 	struct timex timex = {.modes = 0};
 
 	*facts = (struct clock_kernel_facts){.steering = OWAMP_CLOCK_STEERED_BY_NOBODY};
-	if (adjtimex(&timex) < 0)
+	if (ask(&timex) < 0)
 		return OWAMP_ESYSTEM;
 	clock_kernel_classify(&timex, facts);
 	return 0;
 }
 
+/* maxerror, and what the kernel itself has yet to slew away of the offset it was given last. */
+static int64_t error_of(const struct timex *timex)
+{
+	const int64_t limit = PHASE_LIMIT_US * INT64_C(1000);
+	int64_t pending = timex->status & STA_NANO ? timex->offset : timex->offset * INT64_C(1000);
+
+	if (timex->maxerror < 0 || timex->maxerror >= PHASE_LIMIT_US || llabs(pending) >= limit)
+		return limit;
+	return timex->maxerror * INT64_C(1000) + TRUNCATED_NS + llabs(pending);
+}
+
+static const char *doubt(const struct timex *timex)
+{
+	switch (steering_of(timex)) {
+	case OWAMP_CLOCK_STEERED_BY_PTP:
+		return "ptp4l or phc2sys steers the clock, and tells the kernel no error";
+	case OWAMP_CLOCK_STEERED_BY_SNTP:
+		return "who steers the clock claims an error of 0, as SNTP clients do (systemd-timesyncd)";
+	case OWAMP_CLOCK_STEERED_BY_NTP:
+		return NULL;
+	default:
+		return "nobody tells the kernel that the clock is synchronized (STA_UNSYNC; chronyd does "
+		       "with rtcsync)";
+	}
+}
+
 void clock_kernel_judge(const struct timex *timex, const struct clock_now *now, struct clock_reading *reading)
 {
-	enum owamp_clock_steering steering = steering_of(timex);
-	long maxerror_us = timex->maxerror;
+	const char *why = doubt(timex);
+	int64_t freq_ppb = frequency_of(timex);
 
-	if (maxerror_us < 0 || maxerror_us > PHASE_LIMIT_US)
-		maxerror_us = PHASE_LIMIT_US;
 	reading->source = OWAMP_CLOCK_KERNEL;
 	reading->state = OWAMP_CLOCK_DOUBTFUL;
 	reading->drift_ppb = DRIFT_PPB;
 	reading->filtered = true;
 	reading->mono_ns = now->mono_ns;
-	reading->error_ns = (int64_t)maxerror_us * 1000;
-	reading->leap = timex->status & STA_INS ? 1 : timex->status & STA_DEL ? -1 : 0;
+	reading->error_ns = error_of(timex);
+	reading->leap = leap_of(timex);
 	reading->tai_utc = timex->tai;
-	switch (steering) {
-	case OWAMP_CLOCK_STEERED_BY_PTP:
+	if (why) {
+		(void)snprintf(reading->text, sizeof reading->text, "%s", why);
+	} else if (llabs(freq_ppb) > SLEWING_PPB) {
 		(void)snprintf(reading->text, sizeof reading->text,
-			       "ptp4l or phc2sys steers the clock and tells the kernel no error");
-		break;
-	case OWAMP_CLOCK_STEERED_BY_SNTP:
-		(void)snprintf(reading->text, sizeof reading->text,
-			       "an SNTP client steers the clock and claims an error of 0");
-		break;
-	case OWAMP_CLOCK_STEERED_BY_NTP:
+			       "the clock is being slewed (%+lld ppm): maxerror leaves out what is still to "
+			       "be corrected",
+			       (long long)freq_ppb / 1000);
+	} else {
 		reading->state = OWAMP_CLOCK_VALID;
 		reading->measured = true;
 		(void)snprintf(reading->text, sizeof reading->text,
-			       "maxerror of whoever disciplines the clock");
-		break;
-	default:
-		(void)snprintf(reading->text, sizeof reading->text,
-			       "nobody tells the kernel that the clock is synchronized (STA_UNSYNC)");
-		break;
+			       "maxerror of the daemon that disciplines the clock (%s), with no server named",
+			       timex->status & STA_PLL ? "by the kernel's loop, as ntpd"
+						       : "as chronyd with rtcsync");
 	}
 }
 
@@ -109,7 +157,7 @@ static void sample(void *source, const struct clock_now *now, struct clock_readi
 	struct timex timex = {.modes = 0};
 
 	(void)source;
-	if (adjtimex(&timex) < 0) {
+	if (ask(&timex) < 0) {
 		(void)snprintf(reading->text, sizeof reading->text, "adjtimex: %s", strerror(errno));
 		return;
 	}

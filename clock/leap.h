@@ -20,14 +20,30 @@ struct leap_table {
 	int64_t expires_s; /* Unix */
 };
 
-/* OWAMP_EINVAL: error says which line. OWAMP_ESYSTEM with errno. */
+/*
+ * OWAMP_EINVAL: error says which line, or that the file's hash does not fit what
+ * is in it. OWAMP_ESYSTEM with errno; OWAMP_ECRYPTO: the hash cannot be worked
+ * out. If it fails, the table is empty.
+ */
 int leap_load(struct leap_table *table, const char *path, char *error, size_t error_size);
 int leap_parse(struct leap_table *table, const char *text, const char *name, char *error, size_t error_size);
 
 /* TAI - UTC in s at a time; 0: before the table or after it expired. */
 int32_t leap_tai_utc(const struct leap_table *table, int64_t utc_ns);
 
-/* How far a clock that smears linearly over smear_ns, centred on the leap second, is from UTC: signed. */
+/*
+ * How far a clock that smears linearly over smear_ns, centred on the leap second,
+ * is from UTC, of which utc_ns is a time as POSIX counts it: signed, positive if
+ * the clock is ahead, rounded away from 0. Before an inserted second the clock is
+ * behind, by up to half a second; after it, ahead. In the second that POSIX counts
+ * twice, the first time is meant.
+ */
 int64_t leap_smear(const struct leap_table *table, int64_t smear_ns, int64_t utc_ns);
+
+/*
+ * By how much at most, unsigned, at any time until a second after the smearing
+ * clock itself shows smeared_ns, or since a second before that.
+ */
+int64_t leap_smear_most(const struct leap_table *table, int64_t smear_ns, int64_t smeared_ns);
 
 #endif

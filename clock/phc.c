@@ -333,6 +333,15 @@ bool clock_phc_convert(const struct clock_phc *phc, int64_t phc_ns, int64_t *rea
 	return *real_ns - *error_ns <= now.raw_ns + now.shift_ns + now.error_ns;
 }
 
+bool clock_phc_latest(const struct clock_phc *phc, int64_t *phc_ns, int64_t *real_ns, int64_t *error_ns)
+{
+	struct line line;
+
+	latch_read(&phc->latch, &line, sizeof line);
+	*phc_ns = line.last.phc_ns;
+	return line.valid && clock_phc_convert(phc, *phc_ns, real_ns, error_ns);
+}
+
 static void explain(enum verdict verdict, int saved_errno, char *error, size_t size)
 {
 	switch (verdict) {

@@ -44,6 +44,10 @@ struct clock_phc_operations {
  */
 int clock_phc_open(struct clock_phc **phc, unsigned index, char *error, size_t error_size);
 
+/* As clock_phc_open(), of one that is open: fd is taken over, and closed on failure. error gets the reason
+ * alone. */
+int clock_phc_adopt(struct clock_phc **phc, int fd, char *error, size_t error_size);
+
 /* context is taken over: closed by clock_phc_free(), and at once on failure. error gets the reason alone. */
 int clock_phc_new(struct clock_phc **phc, const struct clock_phc_operations *operations, void *context,
 		  char *error, size_t error_size);
@@ -78,6 +82,10 @@ void clock_phc_sample(struct clock_phc *phc);
  * the stamp is from before that, or from the future.
  */
 bool clock_phc_convert(const struct clock_phc *phc, int64_t phc_ns, int64_t *real_ns, int64_t *error_ns);
+
+/* The latest reading, if it still holds: what the clock showed when CLOCK_REALTIME was *real_ns. Any thread.
+ */
+bool clock_phc_latest(const struct clock_phc *phc, int64_t *phc_ns, int64_t *real_ns, int64_t *error_ns);
 
 /*
  * Has the clock's thread sample it: at once, and then once a second. The phc

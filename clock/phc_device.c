@@ -88,26 +88,34 @@ static void close_device(void *context)
 	free(device);
 }
 
-int clock_phc_open(struct clock_phc **phc, unsigned index, char *error, size_t error_size)
+int clock_phc_adopt(struct clock_phc **phc, int fd, char *error, size_t error_size)
 {
 	static const struct clock_phc_operations operations = {.read = read_device, .close = close_device};
 	struct device *device = calloc(1, sizeof *device);
+
+	*phc = NULL;
+	if (!device) {
+		snprintf(error, error_size, "%s", owamp_error_text(OWAMP_ENOMEM));
+		close(fd);
+		return OWAMP_ENOMEM;
+	}
+	device->fd = fd;
+	return clock_phc_new(phc, &operations, device, error, error_size);
+}
+
+int clock_phc_open(struct clock_phc **phc, unsigned index, char *error, size_t error_size)
+{
 	char path[32], reason[128];
-	int result;
+	int fd, result;
 
 	*phc = NULL;
 	snprintf(path, sizeof path, "/dev/ptp%u", index);
-	if (!device) {
-		snprintf(error, error_size, "%s: %s", path, owamp_error_text(OWAMP_ENOMEM));
-		return OWAMP_ENOMEM;
-	}
-	device->fd = open(path, O_RDONLY | O_CLOEXEC);
-	if (device->fd < 0) {
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (fd < 0) {
 		snprintf(error, error_size, "%s: %s", path, strerror(errno));
-		free(device);
 		return OWAMP_ESYSTEM;
 	}
-	result = clock_phc_new(phc, &operations, device, reason, sizeof reason);
+	result = clock_phc_adopt(phc, fd, reason, sizeof reason);
 	if (result)
 		snprintf(error, error_size, "%s: %s", path, reason);
 	return result;

@@ -167,6 +167,18 @@ static void check_interfaces(struct check *check)
 	}
 }
 
+/* What its section refers to; sources that are not there may come. */
+static void check_clock(struct check *check)
+{
+	struct owamp_clock *clock;
+	char error[256];
+
+	if (owamp_clock_new(&clock, &check->config->clock, error, sizeof(error)))
+		fail(check, "clock: %s", error[0] ? error : "cannot be watched");
+	else
+		owamp_clock_free(clock);
+}
+
 unsigned check_config(const struct config *config, void (*log)(void *context, const char *line),
 		      void *context)
 {
@@ -177,6 +189,7 @@ unsigned check_config(const struct config *config, void (*log)(void *context, co
 	check_files(&check);
 	check_pid_file(&check);
 	check_interfaces(&check);
+	check_clock(&check);
 	if (privileges_find(&privileges, config, error, sizeof(error)))
 		fail(&check, "%s", error);
 	else if (config->archive_path && privileges_try(&privileges, check_archive, &check))

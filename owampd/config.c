@@ -4,12 +4,13 @@
 #include <string.h>
 #include <syslog.h>
 
+#include "clock/conffile.h"
+#include "clock/config.h"
 #include "owamp/engine.h"
 #include "owamp/error.h"
 #include "owamp/session.h"
 #include "owampd/config.h"
 #include "owampd/config_keys.h"
-#include "owampd/textfile.h"
 
 #define NS_PER_S INT64_C(1000000000)
 #define DAY_NS   (86400 * NS_PER_S)
@@ -17,8 +18,6 @@
 #define KEEP_SUMMARIES_NS (400 * DAY_NS)
 
 #define KEYS_MAX 32
-/* On an option that had a value: a bit that libConfuse leaves alone. */
-#define FLAG_SEEN (1 << 24)
 
 struct config *config_new(void)
 {
@@ -45,6 +44,7 @@ struct config *config_new(void)
 	config->keep_ns = DAY_NS;
 	config->archive_max = (uint64_t)10 << 30;
 	config->log_level = LOG_INFO;
+	owamp_clock_config_default(&config->clock);
 	return config;
 }
 
@@ -60,26 +60,8 @@ void config_free(struct config *config)
 	free(config->group);
 	free(config->pid_file);
 	free(config->archive_path);
+	free(config->status_socket);
 	free(config);
-}
-
-/*
- * libConfuse hands its error function no context, so the message is kept where
- * cfg_free() looks after it: in the comment of the root section, unused without
- * CFGF_COMMENTS. The first message is the cause of all others.
- */
-static void keep_error(cfg_t *cfg, const char *format, va_list arguments)
-{
-	if (cfg->comment)
-		return;
-	if (vasprintf(&cfg->comment, format, arguments) < 0) {
-		cfg->comment = NULL;
-		return;
-	}
-	/* It may quote the file: one line, whatever octets that has. */
-	for (char *c = cfg->comment; *c; c++)
-		if ((unsigned char)*c < ' ' || *c == 0x7f)
-			*c = '?';
 }
 
 /* What a list has so far is right; of the option at hand there is no value yet. */
@@ -101,11 +83,10 @@ static int check_value(cfg_t *cfg, cfg_opt_t *option, const char *value, void *r
 	char why[256] = "out of memory";
 	int error = scratch ? try_value(scratch, option, value, why, sizeof(why)) : OWAMP_ENOMEM;
 
-	if (!error && option->flags & FLAG_SEEN && !(option->flags & CFGF_LIST)) {
+	if (!error && !(option->flags & CFGF_LIST) && conffile_seen(option)) {
 		snprintf(why, sizeof(why), "is given twice, expected one value");
 		error = OWAMP_EINVAL;
 	}
-	option->flags |= FLAG_SEEN;
 	config_free(scratch);
 	if (error)
 		cfg_error(cfg, "%s: %s", option->name, why);
@@ -130,13 +111,12 @@ static int apply(struct config *config, const char *directory, cfg_t *cfg, char 
 				return result;
 		}
 	}
-	return 0;
+	return config_take_clock(config, cfg_getsec(cfg, "clock"), why, why_size);
 }
 
 static cfg_t *make_parser(void)
 {
-	cfg_opt_t options[KEYS_MAX + 1];
-	cfg_t *cfg;
+	cfg_opt_t options[KEYS_MAX + 2];
 	size_t i;
 
 	for (i = 0; i < KEYS_MAX && config_key_name(i); i++) {
@@ -145,113 +125,30 @@ static cfg_t *make_parser(void)
 
 		options[i] = config_key_is_list(config_key_name(i)) ? list : one;
 	}
+	options[i++] = (cfg_opt_t)CFG_SEC("clock", clock_config_options(), CFGF_NONE);
 	options[i] = (cfg_opt_t)CFG_END();
-	cfg = cfg_init(options, CFGF_NONE);
-	if (cfg)
-		cfg_set_error_function(cfg, keep_error);
-	return cfg;
-}
-
-static char *quoted_end(char *text)
-{
-	char *end = text + 1;
-
-	while (*end && *end != *text)
-		end += *end == '\\' && end[1] ? 2 : 1;
-	return *end ? end + 1 : end;
-}
-
-/*
- * The end of a comment that begins at text, text if none does, NULL if it has
- * no end. In an unquoted word, such as a path, only '#' begins one.
- */
-static char *comment_end(char *text, bool word)
-{
-	char *end;
-
-	if (text[0] == '#' || (!word && text[0] == '/' && text[1] == '/'))
-		return text + strcspn(text, "\n");
-	if (word || text[0] != '/' || text[1] != '*')
-		return text;
-	end = strstr(text + 2, "*/");
-	return end ? end + 2 : NULL;
-}
-
-/*
- * libConfuse 3.3 counts some lines twice if there are comments and allows none
- * inside a list, so it gets the text with blanks in their place. Returns where
- * a comment without an end begins, or NULL.
- */
-static const char *blank_comments(char *text)
-{
-	bool word = false;
-
-	while (*text) {
-		char *end = comment_end(text, word);
-
-		if (!end)
-			return text;
-		if (*text == '"' || *text == '\'') {
-			text = quoted_end(text);
-			word = false;
-		} else if (end == text) {
-			word = !strchr(" \t\r\n={},+()", *text++);
-		}
-		for (; text < end; text++)
-			if (*text != '\n')
-				*text = ' ';
-	}
-	return NULL;
-}
-
-static unsigned line_of(const char *text, const char *place)
-{
-	unsigned line = 1;
-
-	for (; text < place; text++)
-		line += *text == '\n';
-	return line;
+	return cfg_init(options, CFGF_NONE);
 }
 
 int config_read(struct config *config, const char *directory, const char *path, char *error,
 		size_t error_size)
 {
-	const char *open_comment;
+	cfg_t *cfg = make_parser();
 	char why[256] = "";
-	cfg_t *cfg = NULL;
-	char *text = NULL;
-	size_t size;
-	/* Not cfg_parse(): its scanner ends the process if the file cannot be read. */
-	int result = textfile_read(path, &text, &size, error, error_size);
+	int result;
 
-	if (result)
-		goto cleanup;
-	open_comment = blank_comments(text);
-	if (open_comment) {
-		snprintf(error, error_size, "%s:%u: comment without an end, expected */", path,
-			 line_of(text, open_comment));
-		result = OWAMP_EINVAL;
-		goto cleanup;
-	}
-	cfg = make_parser();
 	if (!cfg) {
 		snprintf(error, error_size, "%s: out of memory", path);
-		result = OWAMP_ENOMEM;
-		goto cleanup;
+		return OWAMP_ENOMEM;
 	}
-	if (cfg_parse_buf(cfg, text) != CFG_SUCCESS) {
-		snprintf(error, error_size, "%s:%d: %s", path, cfg->line,
-			 cfg->comment ? cfg->comment : "syntax error");
-		result = OWAMP_EINVAL;
+	result = conffile_parse(cfg, path, NULL, error, error_size);
+	if (result)
 		goto cleanup;
-	}
 	result = apply(config, directory, cfg, why, sizeof(why));
 	if (result)
 		snprintf(error, error_size, "%s: %s", path, why);
 cleanup:
-	if (cfg)
-		cfg_free(cfg);
-	free(text);
+	cfg_free(cfg);
 	return result;
 }
 

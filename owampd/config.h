@@ -10,6 +10,8 @@
 #include <stdint.h>
 #include <sys/socket.h>
 
+#include <owamp/clock.h>
+
 struct config_address {
 	struct sockaddr_storage address;
 	socklen_t size;
@@ -29,6 +31,7 @@ struct config {
 	char *group;
 	char *pid_file;
 	char *archive_path;                   /* NULL: results are kept in memory */
+	char *status_socket;                  /* NULL: nobody can ask */
 	uint32_t pbkdf2_count;                /* power of two, >= 1024; default 8192 */
 	unsigned connections_max;             /* control connections; default 1000 */
 	unsigned handshakes_max;              /* not yet authenticated; default 100 */
@@ -48,9 +51,12 @@ struct config {
 	int64_t keep_ns;            /* packets of a session, from its end; default 1 day */
 	int64_t keep_summaries_ns;  /* all else of it; default 400 days, or keep if it is longer */
 	uint64_t archive_max;       /* octets of the file; 0: any; default 10 GiB */
-	int log_level;              /* syslog's numbers; default LOG_INFO */
-	bool foreground;            /* log to stderr */
-	bool check_only;            /* --check-config, which config_from_arguments() carries out */
+	struct owamp_clock_config clock;
+	int log_level;     /* syslog's numbers; default LOG_INFO */
+	bool foreground;   /* log to stderr */
+	bool check_only;   /* --check-config, which config_from_arguments() carries out */
+	bool clock_status; /* --clock-status: asks, and serves nobody */
+	bool json;         /* its answer */
 };
 
 /*
@@ -72,5 +78,8 @@ struct config *config_reload(int argc, char **argv, void (*log)(void *context, c
 			     void *context);
 
 void config_free(struct config *config);
+
+/* Whether they come to the same; open and its context aside. */
+bool config_same_clock(const struct owamp_clock_config *a, const struct owamp_clock_config *b);
 
 #endif

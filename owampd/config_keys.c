@@ -8,6 +8,7 @@
 #include <string.h>
 #include <syslog.h>
 
+#include "clock/values.h"
 #include "owamp/crypto.h"
 #include "owamp/engine.h"
 #include "owamp/error.h"
@@ -140,32 +141,15 @@ static int set_yes_no(const struct setting *setting)
 	return 0;
 }
 
-/* How often the suffix multiplies by 1024, or -1. */
-static int octets_power(const char *suffix)
-{
-	static const char suffixes[] = "kKmMgGtT";
-	const char *at;
-
-	if (!*suffix)
-		return 0;
-	at = strchr(suffixes, *suffix);
-	return at && !suffix[1] ? (int)(at - suffixes) / 2 + 1 : -1;
-}
-
 static int set_octets(const struct setting *setting)
 {
 	const struct key *key = setting->key;
-	const char *suffix = setting->value;
-	int64_t number = value_number(&suffix);
-	int power = number < 0 ? -1 : octets_power(suffix);
-	uint64_t octets;
+	int64_t number = value_octets(setting->value, key->high);
+	uint64_t octets = (uint64_t)number;
 
-	for (; power > 0 && number <= key->high / 1024; power--)
-		number *= 1024;
-	if (power != 0 || number > key->high || (number != 0 && number < key->low))
+	if (number < 0 || (number != 0 && number < key->low))
 		return expected(setting, "octets as an integer with an optional suffix k, m, g or t, from "
 					 "1m to 1000000t (0: no limit)");
-	octets = (uint64_t)number;
 	memcpy(field(setting), &octets, sizeof(octets));
 	return 0;
 }
@@ -193,6 +177,20 @@ static int set_path(const struct setting *setting)
 	if (!setting->value[0])
 		return expected(setting, "the path of a file");
 	return replace_text(setting, config_absolute(setting->directory, setting->value));
+}
+
+/* The system's limit is for the absolute path: where we are then, nobody knows. */
+static int set_socket(const struct setting *setting)
+{
+	int result = set_path(setting);
+	const char *const *path = field(setting);
+	char what[80];
+
+	if (result || strlen(*path) <= (size_t)setting->key->high)
+		return result;
+	snprintf(what, sizeof(what), "at most %lld octets, with the directory of the start",
+		 (long long)setting->key->high);
+	return expected(setting, what);
 }
 
 static int set_test_ports(const struct setting *setting)
@@ -417,6 +415,7 @@ static const struct key keys[] = {
 	{"group", set_name, FIELD(group), 0, 0},
 	{"pid_file", set_path, FIELD(pid_file), 0, 0},
 	{"archive", set_path, FIELD(archive_path), 0, 0},
+	{"status_socket", set_socket, FIELD(status_socket), 0, OWAMP_CLOCK_PATH_SIZE - 1},
 	{"archive_max", set_octets, FIELD(archive_max), 1 << 20, INT64_C(1000000) << 40},
 	{"pbkdf2_count", set_count, FIELD(pbkdf2_count), OWAMP_PBKDF2_COUNT_MIN, 1 << 24},
 	{"connections_max", set_number, FIELD(connections_max), 1, 1000000},

@@ -5,6 +5,7 @@
 #ifndef OWAMPD_CONFIG_KEYS_H
 #define OWAMPD_CONFIG_KEYS_H
 
+#include <confuse.h>
 #include <stdbool.h>
 #include <stddef.h>
 
@@ -38,6 +39,9 @@ char *config_absolute(const char *directory, const char *path);
 /* Lays a file over config. error is one line, "FILE:LINE: KEY: ..." or "FILE: ...". */
 int config_read(struct config *config, const char *directory, const char *path, char *error,
 		size_t error_size);
+
+/* The section "clock", which was parsed without an error. OWAMP_EINVAL: why says what does not fit. */
+int config_take_clock(struct config *config, cfg_t *section, char *why, size_t why_size);
 
 /* Gives the defaults that depend on other keys and checks what must fit together. */
 int config_finish(struct config *config, char *why, size_t why_size);

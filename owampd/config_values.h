@@ -9,11 +9,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* Digits at *text, which moves behind them; -1 if there are none or too many. */
-int64_t value_number(const char **text);
-
-/* NUMBER[.DECIMALS][UNIT] in ns; what is below 1 ns is dropped. -1: not of that form. */
-int64_t value_duration(const char *text);
+/* NUMBER[k|m|g|t] in octets, powers of 1024; -1: not of that form, or above most. */
+int64_t value_octets(const char *text, int64_t most);
 
 /* A CPU that this process may run on, in cpu; otherwise false, and list says which there are: "0-3,6". */
 bool value_cpu(const char *text, int *cpu, char *list, size_t list_size);

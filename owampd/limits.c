@@ -2,10 +2,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "clock/conffile.h"
 #include "owamp/error.h"
 #include "owampd/lexer.h"
 #include "owampd/limits.h"
-#include "owampd/textfile.h"
 
 static const struct kind {
 	const char *name;
@@ -377,7 +377,7 @@ int limits_load(struct limits **limits, const char *path, char *error, size_t er
 {
 	char *text;
 	size_t size;
-	int result = textfile_read(path, &text, &size, error, error_size);
+	int result = conffile_read(path, &text, &size, error, error_size);
 
 	*limits = NULL;
 	if (!result)

@@ -8,17 +8,25 @@
 #include <owamp/error.h>
 
 #include "log.h"
+#include "opener.h"
 #include "privileges.h"
 
-/* The key to blame, if the engine's error is about one of its interfaces: "lo: ...". */
+static bool is_about(const char *error, const char *what)
+{
+	size_t size = strlen(what);
+
+	return strncmp(error, what, size) == 0 && error[size] && strchr(": ", error[size]);
+}
+
+/* The key to blame, if the engine's error begins with something that the configuration names: "lo: ...". */
 static const char *blame(const struct config *config, const char *error)
 {
 	for (char **name = config->hardware_timestamps; name && *name; name++) {
-		size_t size = strlen(*name);
-
-		if (strncmp(error, *name, size) == 0 && strncmp(error + size, ": ", 2) == 0)
+		if (is_about(error, *name))
 			return "hardware_timestamps";
 	}
+	if (is_about(error, config->clock.leap_file) || is_about(error, "clock source"))
+		return "clock";
 	return "starting";
 }
 
@@ -26,6 +34,7 @@ int machine_start(struct server *server)
 {
 	const struct config *config = server->config;
 	struct owamp_engine_config wanted = OWAMP_ENGINE_CONFIG_INIT;
+	struct owamp_clock_config clock = config->clock;
 	struct privileges after;
 	char error[512];
 	int result;
@@ -39,6 +48,11 @@ int machine_start(struct server *server)
 	wanted.pacer_cpu = config->pacer_cpu;
 	wanted.collector_cpu = config->collector_cpu;
 	wanted.hardware_interfaces = (const char *const *)config->hardware_timestamps;
+	wanted.clock = &clock;
+	if (server->opener) {
+		clock.open = opener_open;
+		clock.open_context = server->opener;
+	}
 	result = owamp_engine_new(&server->engine, &wanted, error, sizeof error);
 	if (result) {
 		log_write(LOG_ERR, "%s: %s", blame(config, error),

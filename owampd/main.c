@@ -12,9 +12,12 @@
 #include <owamp/error.h>
 
 #include "check.h"
+#include "clock_status.h"
 #include "log.h"
+#include "opener.h"
 #include "pidfile.h"
 #include "privileges.h"
+#include "status.h"
 
 struct program {
 	struct server server;
@@ -83,8 +86,8 @@ static int drop_privileges(const struct config *config)
 }
 
 /*
- * The only fork there is, before any thread. The parent stays until the server
- * is ready, so that what goes wrong before is seen and has an exit status.
+ * Before any thread. The parent stays until the server is ready, so that what
+ * goes wrong before is seen and has an exit status.
  */
 static int go_to_background(int *ready)
 {
@@ -103,6 +106,54 @@ static int go_to_background(int *ready)
 	}
 	close(ends[1]);
 	_exit(read(ends[0], &octet, 1) == 1 ? 0 : 1);
+}
+
+/* Before any thread, and before there are secrets in memory, which it would have too. */
+static void start_opener(struct server *server)
+{
+	const struct config *config = server->config;
+	struct privileges after;
+	char error[160];
+
+	/* That there is no such user is said when it is time to become it. */
+	if (geteuid() != 0 || privileges_find(&after, config, error, sizeof error) || !after.wanted ||
+	    !opener_is_needed(&config->clock))
+		return;
+	if (opener_start(&server->opener, &config->clock))
+		log_write(
+			LOG_WARNING,
+			"clock sources that only root can open are lost when they restart: the process that "
+			"would open them again cannot be started: %s",
+			strerror(errno));
+}
+
+/* Before any thread. */
+static int bind_status(struct server *server)
+{
+	const struct config *config = server->config;
+	struct privileges after;
+	char error[256];
+	int result;
+
+	if (!config->status_socket)
+		return 0;
+	result = privileges_find(&after, config, error, sizeof error);
+	if (!result)
+		result = status_bind(&server->status, config->status_socket, &after, error, sizeof error);
+	if (result)
+		log_write(LOG_ERR, "%s", error);
+	return result;
+}
+
+static int serve_status(struct server *server)
+{
+	if (!server->status)
+		return 0;
+	if (status_serve(server->status, server->loop, owamp_engine_clock(server->engine))) {
+		log_write(LOG_ERR, "status_socket %s: %s", server->config->status_socket, strerror(errno));
+		return -1;
+	}
+	return 0;
 }
 
 /* From here on the log is syslog's, and the terminal is let go. */
@@ -171,6 +222,8 @@ static void warn_of_restart(const struct config *start, const struct config *now
 		{"group", same_text(start->group, now->group)},
 		{"pid_file", same_text(start->pid_file, now->pid_file)},
 		{"archive", same_text(start->archive_path, now->archive_path)},
+		{"status_socket", same_text(start->status_socket, now->status_socket)},
+		{"clock", config_same_clock(&start->clock, &now->clock)},
 		{"realtime_priority", start->realtime_priority == now->realtime_priority},
 		{"lock_memory", start->lock_memory == now->lock_memory},
 		{"spin", start->spin_ns == now->spin_ns},
@@ -251,7 +304,7 @@ static int run(struct program *program)
 	int level = LOG_INFO, warning_level = LOG_WARNING;
 	char modes[80];
 
-	if (machine_start(server))
+	if (bind_status(server) || machine_start(server))
 		return -1;
 	server->start_time = owamp_ntp_from_unix_ns(owamp_real_ns());
 	if (owamp_loop_signals(server->loop, signals, sizeof signals / sizeof signals[0], on_signal,
@@ -264,9 +317,15 @@ static int run(struct program *program)
 	/* The archive belongs to the user that the server runs as. */
 	if (take_pid_file(program) || drop_privileges(server->config) || results_open(server))
 		return -1;
+	if (serve_status(server))
+		return -1;
 	check_users(server->config, server->policy, server->keys, log_line, &warning_level);
 	tell_ready(program);
 	machine_describe(server);
+	if (clock_log_start(server)) {
+		log_write(LOG_ERR, "watching the clock: %s", strerror(errno));
+		return -1;
+	}
 	policy_describe(server->policy, log_line, &level);
 	log_write(LOG_NOTICE, "owampd " OWAMP_VERSION " ready: %s; %zu keys",
 		  owamp_modes_text(server->config->modes, modes, sizeof modes),
@@ -287,9 +346,12 @@ static int clean_up(struct program *program)
 
 	if (server->loop)
 		server_stop(server);
+	clock_log_stop(server);
+	status_close(server->status);
 	ports_close(server);
 	error = store_free(server->store);
 	owamp_engine_free(server->engine);
+	opener_stop(server->opener);
 	policy_free(server->policy);
 	owamp_keyfile_free(server->keys);
 	reason = pidfile_release(program->pidfile);
@@ -312,10 +374,10 @@ int main(int argc, char **argv)
 	if (!server->config)
 		return status;
 	program.start = server->config;
-	if (load(server->config, &server->keys, &server->policy, error, sizeof error)) {
-		fprintf(stderr, "owampd: %s\n", error);
+	if (server->config->clock_status) {
+		status = clock_status_show(server->config);
 		config_free(server->config);
-		return 1;
+		return status;
 	}
 	/* A log that nobody reads any more is no reason to end. */
 	(void)signal(SIGPIPE, SIG_IGN);
@@ -324,6 +386,12 @@ int main(int argc, char **argv)
 		return 1;
 	}
 	log_open(true, server->config->log_level);
+	start_opener(server);
+	if (load(server->config, &server->keys, &server->policy, error, sizeof error)) {
+		fprintf(stderr, "owampd: %s\n", error);
+		(void)clean_up(&program);
+		return 1;
+	}
 	raise_descriptor_limit();
 	status = run(&program) ? 1 : 0;
 	return clean_up(&program) ? 1 : status;

@@ -7,11 +7,14 @@
 #ifndef OWAMPD_OPENER_H
 #define OWAMPD_OPENER_H
 
-#include <stddef.h>
+#include <stdbool.h>
 
 #include <owamp/clock.h>
 
 struct opener;
+
+/* Whether there is a source that may be for root only. */
+bool opener_is_needed(const struct owamp_clock_config *config);
 
 /*
  * Forks. OWAMP_ESYSTEM with errno. config is that of the clock: its ptp
@@ -21,8 +24,17 @@ int opener_start(struct opener **opener, const struct owamp_clock_config *config
 /* Ends the process and waits for it. */
 void opener_stop(struct opener *opener);
 
-/* For struct owamp_clock_config: opener as the context; any thread, one at a time; waits no longer than 1 s.
+/*
+ * For struct owamp_clock_config: opener as the context; any thread, one at a
+ * time; waits no longer than 1 s. -1 with errno: EACCES if path is not one of
+ * the configuration's, EPIPE if the process is gone, ETIMEDOUT, or that of the
+ * process.
  */
 int opener_open(void *opener, enum owamp_clock_object object, const char *path);
+
+/* For an event loop: it hangs up (EPOLLHUP) when the process ends. Not to be read from. */
+int opener_fd(const struct opener *opener);
+/* After that: why it ended, such as "Killed"; static text. */
+const char *opener_end(struct opener *opener);
 
 #endif

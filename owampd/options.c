@@ -11,7 +11,7 @@
 #include "owampd/config.h"
 #include "owampd/config_keys.h"
 
-enum { OPTION_KEY = 256, OPTION_CHECK };
+enum { OPTION_KEY = 256, OPTION_CHECK, OPTION_CLOCK_STATUS, OPTION_JSON };
 
 /* OPTION_KEY: the name is that of the key in the file, with a minus for each underscore. */
 static const struct option options[] = {
@@ -26,6 +26,7 @@ static const struct option options[] = {
 	{"group", required_argument, NULL, OPTION_KEY},
 	{"pid-file", required_argument, NULL, OPTION_KEY},
 	{"archive", required_argument, NULL, OPTION_KEY},
+	{"status-socket", required_argument, NULL, OPTION_KEY},
 	{"realtime-priority", required_argument, NULL, OPTION_KEY},
 	{"lock-memory", required_argument, NULL, OPTION_KEY},
 	{"spin", required_argument, NULL, OPTION_KEY},
@@ -36,6 +37,8 @@ static const struct option options[] = {
 	{"log-level", required_argument, NULL, OPTION_KEY},
 	{"foreground", no_argument, NULL, 'f'},
 	{"check-config", no_argument, NULL, OPTION_CHECK},
+	{"clock-status", no_argument, NULL, OPTION_CLOCK_STATUS},
+	{"json", no_argument, NULL, OPTION_JSON},
 	{"help", no_argument, NULL, 'h'},
 	{"version", no_argument, NULL, 'V'},
 	{NULL, 0, NULL, 0},
@@ -58,6 +61,7 @@ static const char help[] =
 	"      --group GROUP         run as GROUP\n"
 	"      --pid-file FILE       write the process id to FILE\n"
 	"      --archive FILE        keep results in FILE; without one they are kept in memory\n"
+	"      --status-socket PATH  Unix socket at which the running server answers --clock-status\n"
 	"      --realtime-priority NUMBER\n"
 	"                            of the sending thread, where the system permits it; 0: ordinary\n"
 	"      --lock-memory YES|NO  never be paged out, where the system permits it\n"
@@ -69,6 +73,8 @@ static const char help[] =
 	"      --log-level LEVEL     debug, info, notice, warning or error\n"
 	"  -f, --foreground          stay in the foreground, log to stderr\n"
 	"      --check-config        check configuration and what it refers to, then exit\n"
+	"      --clock-status        what the running server knows of its clock, then exit\n"
+	"      --json                with --clock-status: one JSON document\n"
 	"  -h, --help                print this text\n"
 	"  -V, --version             print the version\n"
 	"\n"
@@ -153,6 +159,12 @@ static int first_pass(struct run *run)
 		case OPTION_CHECK:
 			run->config->check_only = true;
 			break;
+		case OPTION_CLOCK_STATUS:
+			run->config->clock_status = true;
+			break;
+		case OPTION_JSON:
+			run->config->json = true;
+			break;
 		case 'h':
 			fputs(help, stdout);
 			return 1;
@@ -199,6 +211,17 @@ static int second_pass(struct run *run)
 	return 0;
 }
 
+static int check_together(struct run *run)
+{
+	const struct config *config = run->config;
+
+	if (config->json && !config->clock_status)
+		return fail(run, 2, "option --json: expected --clock-status with it");
+	if (config->clock_status && config->check_only)
+		return fail(run, 2, "options --clock-status and --check-config: expected one of the two");
+	return 0;
+}
+
 static int read_config(struct run *run)
 {
 	char error[PATH_MAX + 512];
@@ -217,6 +240,8 @@ static int build(struct run *run)
 	if (!run->config)
 		return fail(run, 1, "out of memory");
 	result = first_pass(run);
+	if (!result)
+		result = check_together(run);
 	if (!result && run->config_path)
 		result = read_config(run);
 	if (!result)

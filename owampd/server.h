@@ -12,6 +12,7 @@
  *	session_start.c  Start-Sessions, in steps
  *	session_run.c    their stop and results
  *	session_log.c    what the log says of one at its end
+ *	clock_log.c      what it says of the clock
  *	fetch.c          Fetch-Session
  */
 #ifndef OWAMPD_SERVER_H
@@ -31,10 +32,13 @@
 #include "policy.h"
 #include "storage/store.h"
 
+struct clock_log;
 struct connection;
+struct opener;
 struct server;
 struct session;
 struct shared_port;
+struct status;
 
 struct listener {
 	struct server *server;
@@ -61,11 +65,18 @@ struct server {
 	struct shared_port *ports;       /* NULL: sessions have ports of their own */
 	struct owamp_timer ports_timer;
 	uint32_t buffer_missed; /* the largest receive buffer that was not to be had, as the log says */
+	struct opener *opener;  /* NULL: the clock's sources are opened with what privileges there are */
+	struct status *status;  /* NULL: no socket for it */
+	struct clock_log *clock_log;
 };
 
 /* machine.c */
 int machine_start(struct server *server); /* engine and loop; logs what failed */
 void machine_describe(const struct server *server);
+
+/* clock_log.c */
+int clock_log_start(struct server *server); /* begins with how things are */
+void clock_log_stop(struct server *server);
 
 /* server.c */
 int server_listen(struct server *server); /* logs what failed */
@@ -196,6 +207,8 @@ bool session_any_new(const struct connection *connection);
 void session_log_receiver(const struct session *session, const struct owamp_receive_health *health,
 			  uint32_t cut, const char *how, const char *reason);
 void session_log_sender(const struct session *session);
+/* What the clock did, behind a reason, which may be NULL; NULL if it was not set. Returns text. */
+char *session_clock_text(char *text, size_t size, const char *reason, uint32_t steps, int64_t step_ns);
 
 /* session_run.c */
 /* No more packets: all were sent or have arrived, or it was ended. */

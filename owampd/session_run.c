@@ -195,7 +195,7 @@ static void end_receiver(struct session *session, enum archive_outcome outcome, 
 	struct owamp_receive_health health = {.failed = false};
 	struct archive_end end = {.outcome = outcome, .reason = reason, .summaries_due = true};
 	bool started = session->collecting != NULL;
-	char invalid[160];
+	char invalid[160], all[256];
 	uint32_t cut = 0;
 
 	if (session->sends || session->settled)
@@ -210,6 +210,8 @@ static void end_receiver(struct session *session, enum archive_outcome outcome, 
 		session->collecting = NULL;
 		session_not_running(session);
 		end.receive_health = &health;
+		if (session_clock_text(all, sizeof all, end.reason, health.clock_steps, health.clock_step_ns))
+			end.reason = all;
 	}
 	/* The rest of the grant is the store's now. */
 	policy_release_network(session->grant);

@@ -124,7 +124,8 @@ void owping_client_config(struct owamp_client_config *config, const struct owpin
 	memcpy(config->preference, options->preference, sizeof(config->preference));
 }
 
-void owping_engine_config(struct owamp_engine_config *config, const struct owping_options *options)
+void owping_engine_config(struct owamp_engine_config *config, const struct owping_options *options,
+			  const struct owamp_clock_config *clock)
 {
 	*config = (struct owamp_engine_config)OWAMP_ENGINE_CONFIG_INIT;
 	config->realtime_priority = options->realtime_priority;
@@ -134,6 +135,7 @@ void owping_engine_config(struct owamp_engine_config *config, const struct owpin
 	config->pacer_cpu = options->pacer_cpu;
 	config->collector_cpu = options->collector_cpu;
 	config->hardware_interfaces = options->hardware_interfaces;
+	config->clock = clock;
 }
 
 void owping_test_config(struct owamp_test_config *test, const struct owping_options *options,

@@ -37,7 +37,8 @@ void owping_credentials_free(struct owping_credentials *credentials);
 /* Shows options and credentials as the library wants them; nothing is copied. */
 void owping_client_config(struct owamp_client_config *config, const struct owping_options *options,
 			  const struct owping_credentials *credentials);
-void owping_engine_config(struct owamp_engine_config *config, const struct owping_options *options);
+void owping_engine_config(struct owamp_engine_config *config, const struct owping_options *options,
+			  const struct owamp_clock_config *clock);
 void owping_test_config(struct owamp_test_config *test, const struct owping_options *options,
 			enum owamp_direction direction);
 

@@ -27,6 +27,7 @@ struct parse {
 	const char *label; /* of the option at hand, "-c" or "--json" */
 	const char *text;  /* its argument */
 	unsigned formats;  /* how many output formats were asked for */
+	char stranger[40]; /* label of an option that --clock does not go with; "": none */
 };
 
 __attribute__((format(printf, 2, 3))) static int fail(struct parse *parse, const char *format, ...)
@@ -289,8 +290,6 @@ static int apply_output(struct parse *parse, int option)
 		return set_format(parse, OWPING_MACHINE);
 	case 'R':
 		return set_format(parse, OWPING_RAW);
-	case OWPING_OPTION_JSON:
-		return set_format(parse, OWPING_JSON);
 	case OWPING_OPTION_RECORDS:
 		options->records = true;
 		return 0;
@@ -317,6 +316,28 @@ static int apply_output(struct parse *parse, int option)
 	return 1;
 }
 
+static int apply_clock(struct parse *parse, int option)
+{
+	struct owping_options *options = parse->options;
+
+	switch (option) {
+	case OWPING_OPTION_CLOCK:
+		options->clock = true;
+		if (parse->text == NULL)
+			return 0;
+		return expected(parse,
+				owping_parse_number(parse->text, 1, UINT32_MAX, &options->clock_seconds),
+				"a number of seconds, from 1 to 4294967295");
+	case OWPING_OPTION_CLOCK_CONFIG:
+		options->clock_config = parse->text;
+		return 0;
+	case OWPING_OPTION_JSON:
+		return set_format(parse, OWPING_JSON);
+	}
+	snprintf(parse->stranger, sizeof(parse->stranger), "%s", parse->label);
+	return 1;
+}
+
 static int apply(struct parse *parse, int option)
 {
 	int result;
@@ -329,7 +350,9 @@ static int apply(struct parse *parse, int option)
 		parse->options->version = true;
 		return 0;
 	}
-	result = apply_connection(parse, option);
+	result = apply_clock(parse, option);
+	if (result == 1)
+		result = apply_connection(parse, option);
 	if (result == 1)
 		result = apply_test(parse, option);
 	if (result == 1)
@@ -367,6 +390,10 @@ static int take_arguments(struct parse *parse, int count, char **arguments)
 {
 	struct owping_options *options = parse->options;
 
+	if (options->clock)
+		return count == 0 ? 0
+				  : fail(parse, "%s: --clock looks at this host only, expected no server",
+					 arguments[0]);
 	if (count == 0)
 		return fail(parse, "no server: expected HOST, HOST:PORT or [ADDRESS]:PORT");
 	options->target = arguments[0];
@@ -437,6 +464,10 @@ int owping_options_parse(struct owping_options *options, enum owping_program pro
 		if (options->help || options->version)
 			return 0;
 	}
+	if (options->clock && parse.stranger[0] != '\0')
+		return fail(&parse,
+			    "--clock cannot be used with %s: expected --clock-config and --json at most",
+			    parse.stranger);
 	if (owping_options_complete(options, parse.formats, error, error_size) < 0)
 		return OWAMP_EINVAL;
 	return take_arguments(&parse, argc - optind, argv + optind);

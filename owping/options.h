@@ -39,6 +39,11 @@ struct owping_options {
 	bool help;
 	bool version;
 
+	/* This host's clock. */
+	bool clock;             /* only look at it: there is no server */
+	uint32_t clock_seconds; /* watch it for so long; 0: print it once */
+	const char *clock_config;
+
 	/* The server and the way to it. */
 	const char *target; /* as given */
 	char host[256];

@@ -39,6 +39,8 @@ static const struct entry entries[] = {
 	{OWPING_OPTION_COLLECTOR_CPU, "collector-cpu", PING, "N", "the only CPU to receive on (any)"},
 	{OWPING_OPTION_HARDWARE_TIMESTAMPS, "hardware-timestamps", PING, "LIST",
 	 "interfaces that stamp what arrives"},
+	{OWPING_OPTION_CLOCK, "clock", PING, "[SECONDS]", "no measurement: what this host's clock is worth"},
+	{OWPING_OPTION_CLOCK_CONFIG, "clock-config", PING, "FILE", "which clock sources there are"},
 	{OWPING_OPTION_BEGIN, "begin", OWPING_FETCH, "SEQ", "first sequence number (0)"},
 	{OWPING_OPTION_END, "end", OWPING_FETCH, "SEQ", "last sequence number (the session's last)"},
 	{'A', "modes", ALL, "LETTERS", "allowed: A, E, O, preferred first (EA with a key, else O)"},
@@ -137,6 +139,8 @@ void owping_usage(FILE *out, enum owping_program program)
 {
 	fprintf(out, "Usage: %s [OPTION]... SERVER%s\n", owping_program_name(program),
 		program == OWPING_FETCH ? " SID [FILE] [SID [FILE]]..." : "");
+	if (program == OWPING_PING)
+		fputs("       owping --clock[=SECONDS] [--clock-config FILE] [--json]\n", out);
 	fputs("SERVER is HOST, HOST:PORT or [ADDRESS]:PORT; the default port is 861.\n\n", out);
 	for (size_t i = 0; i < ENTRY_COUNT; i++) {
 		const struct entry *entry = &entries[i];

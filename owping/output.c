@@ -12,6 +12,7 @@
 #include "owping/format.h"
 #include "owping/guard.h"
 #include "owping/output.h"
+#include "owping/report_clock.h"
 #include "owping/report_json.h"
 #include "owping/report_raw.h"
 #include "owping/report_text.h"
@@ -22,6 +23,8 @@ struct output {
 	struct owping_report **reports; /* NULL for a result that cannot be analysed */
 	enum owping_outcome *outcomes;
 	unsigned count;
+	bool asked; /* clock is known */
+	struct owamp_clock_status clock;
 	int status;
 	int error; /* of the last analysis that failed */
 };
@@ -131,6 +134,7 @@ static void analyse(struct output *output)
 
 		output->outcomes[i] = OWPING_FAILED;
 		if (error == 0) {
+			output->reports[i]->clock = output->asked ? &output->clock : NULL;
 			owping_report_wishes(output->reports[i], options, granted(output));
 			output->outcomes[i] = output->reports[i]->outcome;
 			continue;
@@ -252,6 +256,8 @@ static void print_all(struct output *output)
 {
 	bool first = true;
 
+	if (output->options->verbose && !output->options->print_files && output->asked)
+		owping_report_sources(stdout, &output->clock);
 	for (unsigned i = 0; i < output->count; i++) {
 		if (output->outcomes[i] == OWPING_FAILED)
 			continue;
@@ -279,6 +285,7 @@ static void print_json(struct output *output)
 		.reason = run->reason,
 		.archive = &run->archive,
 		.granted = granted(output),
+		.clock = output->asked ? &output->clock : NULL,
 	};
 
 	if (json.error == 0 && output->error != 0) {
@@ -294,8 +301,6 @@ static void print_json(struct output *output)
 		json.connect_ns = run->connected_mono - run->started_mono;
 	if (run->ready_mono != 0)
 		json.setup_ns = run->ready_mono - run->connected_mono;
-	if (run->engine != NULL)
-		owamp_clock_read(owamp_engine_clock(run->engine), &json.clock);
 	if (owping_report_json(stdout, &json, output->options, output->reports, output->count) < 0)
 		output->status = OWPING_EXIT_FAILED;
 }
@@ -312,6 +317,9 @@ int owping_output(struct owping_run *run, struct owping_save *saves, unsigned sa
 		owping_complain(run->options->program, "out of memory");
 		goto cleanup;
 	}
+	output.asked = run->engine != NULL;
+	if (output.asked)
+		owamp_clock_status(owamp_engine_clock(run->engine), &output.clock);
 	analyse(&output);
 	output.status = owping_exit_status(run->error, run->interrupts > 0, output.outcomes, output.count);
 	complain(&output);

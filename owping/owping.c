@@ -1,6 +1,7 @@
 /* owping: one measurement of one-way delay, loss and reordering. */
 #include <owamp/error.h>
 
+#include "owping/clock.h"
 #include "owping/output.h"
 #include "owping/run.h"
 
@@ -33,6 +34,10 @@ int main(int argc, char **argv)
 
 	if (status >= 0)
 		goto cleanup;
+	if (options.clock) {
+		status = owping_clock(&options);
+		goto cleanup;
+	}
 	if (options.to_server)
 		saves[save_count++].path = options.save_to;
 	if (options.from_server)

@@ -9,6 +9,7 @@
 #include <stdint.h>
 
 #include <owamp/client.h>
+#include <owamp/clock.h>
 #include <owamp/stats.h>
 
 #include "owping/options.h"
@@ -36,6 +37,8 @@ struct owping_report {
 	enum owping_outcome outcome;
 	int error; /* of the result; or why it has nothing although it has no error */
 	char reason[256];
+
+	const struct owamp_clock_status *clock; /* this host's, at the end; NULL: not known */
 
 	struct owamp_stats *stats;
 	struct owamp_summary summary;

@@ -6,6 +6,8 @@
 #include <owamp/error.h>
 #include <owamp/receiver.h>
 
+#include "clock/report.h"
+#include "owping/clock.h"
 #include "owping/format.h"
 #include "owping/report_json.h"
 
@@ -47,11 +49,14 @@ static json_t *endpoint(const struct sockaddr *address)
 			 (int)owping_port(address));
 }
 
-static json_t *clock_object(const struct owamp_clock_snapshot *clock)
+/* Of a clock that was not asked the same is known as of one without any source. */
+static json_t *clock_object(const struct owamp_clock_status *clock)
 {
-	return json_pack("{s:b, s:o, s:o, s:s}", "synchronized", clock->synchronized, "bound_ns",
-			 json_integer(clock->bound_ns), "drift_ppb", json_integer(clock->drift_ppb), "source",
-			 clock->source != NULL ? clock->source : "none");
+	struct owamp_clock_status unknown;
+
+	if (clock == NULL)
+		owping_clock_unknown(&unknown);
+	return clock_report_json(clock != NULL ? clock : &unknown);
 }
 
 static json_t *reason_or_null(int error)
@@ -410,7 +415,7 @@ static json_t *run_object(const struct owping_json_run *run, const struct owping
 	json_object_set_new(object, "interrupted", json_boolean(run->interrupted));
 	json_object_set_new(object, "exit_status", json_integer(run->exit_status));
 	json_object_set_new(object, "error", error_object(run->error, run->reason));
-	json_object_set_new(object, "clock", clock_object(&run->clock));
+	json_object_set_new(object, "clock", clock_object(run->clock));
 	json_object_set_new(object, "meter", meter_object(run->granted, options));
 	json_object_set_new(object, "archive", archive_object(run->archive));
 	return object;

@@ -25,7 +25,7 @@ struct owping_json_run {
 	int exit_status;
 	int error; /* 0, or why the run as a whole failed */
 	const char *reason;
-	struct owamp_clock_snapshot clock;          /* of this host */
+	const struct owamp_clock_status *clock;     /* of this host; NULL: nobody asked it */
 	const struct owamp_engine_granted *granted; /* NULL: nothing was asked of this host */
 	const struct owping_archive *archive;       /* NULL, or without a path: not asked for */
 };

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "owping/format.h"
+#include "owping/report_clock.h"
 #include "owping/report_text.h"
 
 #define COLOR_ERROR   "\033[31m"
@@ -176,33 +177,6 @@ static void print_variation(const struct text *text)
 		summary->ipdv_count);
 }
 
-/* Where a clock is, as far as we know: of a fetched session we were perhaps neither end. */
-static const char *host_of_clock(const struct owping_report *report, enum owamp_direction local)
-{
-	if (report->fetched)
-		return "";
-	return report->result->direction == local ? " (this host)" : " (the server)";
-}
-
-static void print_clock(const struct text *text)
-{
-	const struct owping_report *report = text->report;
-	const struct owamp_summary *summary = &report->summary;
-	char bound[OWPING_TEXT_SIZE];
-
-	fprintf(text->out, "clock error at most %s", owping_format_bound_auto(bound, report->error_ns));
-	if (report->synchronized)
-		fputs(" (both clocks synchronized)\n", text->out);
-	else if (summary->receive_synchronized)
-		fprintf(text->out, ": sender's clock%s is not synchronized\n",
-			host_of_clock(report, OWAMP_TO_SERVER));
-	else if (summary->send_synchronized)
-		fprintf(text->out, ": receiver's clock%s is not synchronized\n",
-			host_of_clock(report, OWAMP_FROM_SERVER));
-	else
-		fputs(": neither clock is synchronized\n", text->out);
-}
-
 /* Values that belong together, in the unit that suits the largest: "3.1/48/90 us". */
 static void print_times(FILE *out, int64_t p50_ns, int64_t p99_ns, int64_t max_ns)
 {
@@ -306,7 +280,7 @@ void owping_report_text(FILE *out, const struct owping_report *report, const str
 		print_reordering(&text);
 		print_percentiles(&text);
 		print_variation(&text);
-		print_clock(&text);
+		owping_report_clocks(out, report);
 	} else {
 		fputs("no packet was received: no delay\n", out);
 	}

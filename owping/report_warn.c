@@ -83,6 +83,35 @@ static void warn_delay(struct owping_report *report)
 		     delay);
 }
 
+static void warn_set(struct owping_report *report, uint32_t steps, int64_t step_ns)
+{
+	char step[OWPING_TEXT_SIZE];
+
+	owping_format_delay_auto(step, step_ns);
+	if (steps == 1)
+		warn(report,
+		     "this host's clock was set by %s%s while the session ran: delays before and after "
+		     "cannot be "
+		     "compared",
+		     step_ns > 0 ? "+" : "", step);
+	else if (steps > 1)
+		warn(report,
+		     "this host's clock was set %" PRIu32
+		     " times while the session ran, by %s%s in sum: delays "
+		     "before and after cannot be compared",
+		     steps, step_ns > 0 ? "+" : "", step);
+}
+
+static void warn_clock(struct owping_report *report)
+{
+	const struct owamp_result *result = report->result;
+
+	if (result->has_send_health)
+		warn_set(report, result->send_health.clock_steps, result->send_health.clock_step_ns);
+	if (result->has_receive_health)
+		warn_set(report, result->receive_health.clock_steps, result->receive_health.clock_step_ns);
+}
+
 /* Packets that are only late look just like clocks that differ, but for these signs. */
 static bool is_clocks(const struct owamp_receiver_counters *counters)
 {
@@ -235,6 +264,7 @@ void owping_report_warn(struct owping_report *report)
 {
 	warn_incomplete(report);
 	warn_delay(report);
+	warn_clock(report);
 	if (report->result->has_receive_health)
 		warn_receiver(report);
 	if (report->result->has_send_health)

@@ -5,6 +5,7 @@
 
 #include <owamp/error.h>
 
+#include "owping/clock.h"
 #include "owping/format.h"
 #include "owping/run.h"
 
@@ -145,10 +146,19 @@ static int engine_fail(struct owping_run *run, int error, const char *reason)
 static int start_engine(struct owping_run *run)
 {
 	struct owamp_engine_config config;
+	struct owamp_clock_config clock;
 	char reason[sizeof(run->reason)] = "";
 	int error;
 
-	owping_engine_config(&config, run->options);
+	/* What only fetches or connects stamps nothing. */
+	if (run->options->program == OWPING_PING) {
+		error = owping_clock_configure(&clock, run->options, reason, sizeof(reason));
+		if (error < 0)
+			return owping_run_fail(run, error, reason);
+		owping_engine_config(&config, run->options, &clock);
+	} else {
+		owping_engine_config(&config, run->options, NULL);
+	}
 	errno = 0;
 	error = owamp_engine_new(&run->engine, &config, reason, sizeof(reason));
 	if (error < 0)

@@ -103,7 +103,7 @@ static int wait_for_events(struct owamp_collector *collector, struct epoll_event
 static bool serve_event(struct owamp_collector *collector, const struct epoll_event *event)
 {
 	struct inlet *inlet = event->data.ptr;
-	int64_t latest_ns = 0;
+	int64_t latest_mono = INT64_MIN;
 	uint64_t wakes;
 
 	if (!inlet) {
@@ -113,7 +113,7 @@ static bool serve_event(struct owamp_collector *collector, const struct epoll_ev
 	/* Closed since the event: retired, but still there. */
 	if (!inlet->open)
 		return true;
-	return inlet_read(inlet, &latest_ns) < ARRIVALS_AT_ONCE;
+	return inlet_read(inlet, &latest_mono) < ARRIVALS_AT_ONCE;
 }
 
 static void start_up(struct owamp_collector *collector)
@@ -193,6 +193,7 @@ int collector_new(struct owamp_collector **collector, struct owamp_loop *loop,
 	arrivals_init(&c->arrivals);
 	c->warm = warm_up(&c->arrivals);
 	c->previous_wake = owamp_mono_ns();
+	setting_init(&c->setting);
 	realtime_mutex_init(&c->lock);
 	pthread_cond_init(&c->started, NULL);
 	error = start_thread(c);
@@ -245,6 +246,7 @@ struct owamp_collector_session *session_new(struct owamp_collector *collector,
 		return NULL;
 	session->collector = collector;
 	session->receiver = receiver;
+	session_clock_begin(&session->clock, collector->clock);
 	session->finished = finished;
 	session->context = context;
 	session->post = (struct owamp_post){.call = call_finished, .context = session};
@@ -305,6 +307,7 @@ static void stop_receiving(struct owamp_collector_session *session)
 		return;
 	session->drops_at_stop = inlet_drops(session->inlet);
 	session->stopped = true;
+	session_clock_end(&session->clock, session->collector->clock);
 	heap_remove(&session->collector->heap, &session->due);
 	session_detach(session);
 }
@@ -325,7 +328,10 @@ int owamp_collector_stop(struct owamp_collector_session *session, const struct o
 
 void owamp_collector_health(struct owamp_collector_session *session, struct owamp_receive_health *health)
 {
+	struct session_clock clock;
+
 	collector_lock(session->collector);
+	clock = session_clock_now(&session->clock, session->collector->clock);
 	*health = (struct owamp_receive_health){
 		.counters = *owamp_receiver_counters(session->receiver),
 		.socket_drops = socket_drops(session),
@@ -334,6 +340,10 @@ void owamp_collector_health(struct owamp_collector_session *session, struct owam
 		.hardware_stamped = session->hardware_stamped,
 		.window_octets = owamp_receiver_memory(session->receiver),
 		.failed = session->failed,
+		.clock_steps = clock.steps,
+		.clock_step_ns = clock.step_ns,
+		.clock_bound_max_ns = clock.bound_max_ns,
+		.clock_source = clock.source,
 	};
 	collector_unlock(session->collector);
 }

@@ -11,6 +11,8 @@
 
 #include "arrival.h"
 #include "heap.h"
+#include "session_clock.h"
+#include "setting.h"
 
 /* What the thread may still hold an event of; freed when it no longer can. */
 struct retired {
@@ -49,6 +51,7 @@ struct owamp_collector {
 	struct heap heap;
 	struct retired *retired;
 	int64_t previous_wake; /* mono: what was ready then has been read since */
+	struct setting setting;
 	bool quit;
 	struct arrivals arrivals;
 };
@@ -61,6 +64,12 @@ struct owamp_collector_session {
 	struct inlet own;                    /* unless it is at a place */
 	struct owamp_collector_place *place; /* NULL: it has a socket of its own */
 	union arrival_address sender;
+	/*
+	 * CLOCK_REALTIME less CLOCK_MONOTONIC when it began: what it decides is
+	 * decided on CLOCK_MONOTONIC, so far from UTC.
+	 */
+	int64_t shift0_ns;
+	struct session_clock clock;
 	uint64_t strangers;
 	uint64_t unstamped;
 	uint64_t hardware_stamped;
@@ -93,8 +102,12 @@ void collector_retire(struct owamp_collector *collector, struct retired *retired
 int inlet_open(struct inlet *inlet, struct owamp_collector *collector, int fd);
 void inlet_close(struct inlet *inlet);
 
-/* Reads one batch and hands it out. The number of datagrams, or -1; *latest_ns: the latest kernel's stamp. */
-int inlet_read(struct inlet *inlet, int64_t *latest_ns);
+/*
+ * Reads one batch and hands it out. The number of datagrams, or -1.
+ * *latest_mono: when the latest arrived, of those of which that is known for
+ * certain; else unchanged.
+ */
+int inlet_read(struct inlet *inlet, int64_t *latest_mono);
 
 /* Drops at the socket until now, those included that no datagram has told of yet. */
 uint64_t inlet_drops(const struct inlet *inlet);

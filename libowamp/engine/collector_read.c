@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <linux/sock_diag.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
 
@@ -12,7 +13,7 @@
 
 /*
  * Losses are declared at most this late, so that a session costs little between
- * its packets. Deadlines are UTC: a clock that steps is noticed within this too.
+ * its packets. A clock that is set before the first of them is noticed within this too.
  */
 #define LOOK_NS 1000000000
 
@@ -136,6 +137,29 @@ static struct owamp_collector_session *addressee(const struct inlet *inlet,
 	return NULL;
 }
 
+/* The clocks when packets were read, or missed. */
+struct reading {
+	int64_t mono_ns;
+	int64_t deviation_ns; /* by how much the clock was set without the sampler having noticed */
+	struct owamp_clock_snapshot snapshot;
+	int64_t bound_ns;
+	uint16_t estimate; /* of a stamp that is as good as the clock */
+};
+
+/* sure: the stamp is not from before the clock was set. */
+static uint16_t error_estimate(const struct owamp_collector *collector, const struct reading *reading,
+			       int64_t extra_ns, bool sure)
+{
+	const struct setting *setting = &collector->setting;
+	int64_t deviation = reading->deviation_ns;
+
+	if (deviation == 0 && !sure)
+		deviation = setting->shift_ns - setting->before_ns;
+	if (deviation == 0)
+		return owamp_clock_error(collector->clock, reading->mono_ns, extra_ns);
+	return owamp_clock_error_set(collector->clock, reading->mono_ns, extra_ns, deviation);
+}
+
 /* Without a stamp it is the time now, with all the packet may have waited as its error. */
 static void stamp_now(struct owamp_collector_session *session, struct arrival_stamp *stamp)
 {
@@ -144,68 +168,114 @@ static void stamp_now(struct owamp_collector_session *session, struct arrival_st
 	session->unstamped++;
 }
 
+/*
+ * CLOCK_REALTIME less CLOCK_MONOTONIC as the session takes it to be. Its packets
+ * show that it was right when they begin to arrive. Before that, a clock that is
+ * set is more likely to become right.
+ */
+static int64_t own_shift(struct owamp_collector_session *session)
+{
+	if (owamp_receiver_counters(session->receiver)->results[OWAMP_RECEIVE_OK] == 0)
+		session->shift0_ns = session->collector->setting.shift_ns;
+	return session->shift0_ns;
+}
+
+/* The time as the session takes it to be. */
+static owamp_ntp own_time(struct owamp_collector_session *session, int64_t mono)
+{
+	return owamp_ntp_from_unix_ns(mono + own_shift(session));
+}
+
+/* After all stamps that it is for have been taken: see the pacer's. */
+static void look_at_clock(struct owamp_collector *collector, struct reading *reading)
+{
+	struct owamp_clock_snapshot *snapshot = &reading->snapshot;
+	struct instant now;
+
+	instant_read(&now, INSTANT_TRIES_FEW);
+	setting_look(&collector->setting, &now);
+	reading->mono_ns = now.after_mono;
+	reading->deviation_ns = instant_deviation(&now, collector->clock);
+	owamp_clock_read(collector->clock, snapshot);
+	reading->bound_ns = owamp_clock_bound(snapshot, now.after_mono) + llabs(reading->deviation_ns);
+	reading->estimate = error_estimate(collector, reading, 0, true);
+}
+
 static void take_in(struct owamp_collector_session *session, unsigned i, const struct arrival_facts *facts,
-		    int64_t mono, uint16_t estimate)
+		    const struct reading *reading)
 {
 	struct owamp_collector *collector = session->collector;
 	struct arrivals *arrivals = &collector->arrivals;
+	uint16_t estimate = reading->estimate;
 	struct arrival_stamp stamp;
+	int64_t shift;
+	bool sure;
 
 	if (!arrival_stamp(facts, collector->hardware, &stamp))
 		stamp_now(session, &stamp);
 	session->hardware_stamped += stamp.hardware;
-	if (stamp.error_ns != 0)
-		estimate = owamp_clock_error(collector->clock, mono, stamp.error_ns);
+	shift = setting_shift(&collector->setting, stamp.real_ns, collector->previous_wake, &sure);
+	if (stamp.error_ns != 0 || !sure)
+		estimate = error_estimate(collector, reading, stamp.error_ns, sure);
+	session_clock_note(&session->clock, &reading->snapshot, reading->bound_ns);
 	tell_drops(session);
+	owamp_receiver_clock_shift(session->receiver, shift - own_shift(session));
 	if (owamp_receiver_packet(session->receiver, arrivals->octets[i], arrivals->headers[i].msg_len,
 				  owamp_ntp_from_unix_ns(stamp.real_ns), estimate, facts->ttl) < 0)
 		finish(session, true);
 }
 
-int inlet_read(struct inlet *inlet, int64_t *latest_ns)
+/* When the datagram arrived, if that is known for certain and later than *latest_mono. */
+static void note_arrival(const struct owamp_collector *collector, int64_t kernel_ns, int64_t *latest_mono)
+{
+	bool sure;
+	int64_t shift = setting_shift(&collector->setting, kernel_ns, collector->previous_wake, &sure);
+
+	if (kernel_ns != 0 && sure && kernel_ns - shift > *latest_mono)
+		*latest_mono = kernel_ns - shift;
+}
+
+int inlet_read(struct inlet *inlet, int64_t *latest_mono)
 {
 	struct owamp_collector *collector = inlet->collector;
 	struct arrivals *arrivals = &collector->arrivals;
 	int count = arrivals_receive(arrivals, inlet->fd);
-	uint16_t estimate;
-	int64_t mono;
+	struct reading reading;
 
 	if (count <= 0)
 		return count;
-	mono = owamp_mono_ns();
-	estimate = owamp_clock_error(collector->clock, mono, 0);
+	look_at_clock(collector, &reading);
 	for (unsigned i = 0; i < (unsigned)count && inlet->open; i++) {
 		struct owamp_collector_session *session;
 		struct arrival_facts facts;
 
 		arrival_read_control(&arrivals->headers[i].msg_hdr, &facts);
-		if (facts.kernel_ns > *latest_ns)
-			*latest_ns = facts.kernel_ns;
+		note_arrival(collector, facts.kernel_ns, latest_mono);
 		note_drops(inlet, facts.drops);
 		session = addressee(inlet, &arrivals->sources[i]);
 		if (session)
-			take_in(session, i, &facts, mono, estimate);
+			take_in(session, i, &facts, &reading);
 	}
 	return count;
 }
 
 /*
- * Takes in what had arrived by real_ns: all there is, or up to the first that
+ * Takes in what had arrived by mono_ns: all there is, or up to the first that
  * came later, so that no rate keeps this going. False: nobody knows. What a
  * batch that came back short means is not enough here, an error may have cut it.
  * *empty: nothing waits that came before what was dropped last.
  */
-static bool drain(struct inlet *inlet, int64_t real_ns, bool *empty)
+static bool drain(struct inlet *inlet, int64_t mono_ns, bool *empty)
 {
 	unsigned errors = 0;
 
 	*empty = false;
 	for (unsigned packets = 0; packets < DRAIN_MAX;) {
-		int64_t latest_ns = 0;
-		int count = inlet_read(inlet, &latest_ns);
+		int64_t latest_mono = INT64_MIN;
+		int count = inlet_read(inlet, &latest_mono);
 
 		*empty = count == 0;
-		if (count == 0 || latest_ns > real_ns || !inlet->open)
+		if (count == 0 || latest_mono > mono_ns + SETTING_SLACK_NS || !inlet->open)
 			return true;
 		if (count > 0)
 			packets += (unsigned)count;
@@ -235,13 +305,14 @@ static int64_t next_look(const struct owamp_receiver *receiver, owamp_ntp now)
 void session_expire(struct owamp_collector_session *session)
 {
 	struct owamp_collector *collector = session->collector;
-	int64_t mono = owamp_mono_ns(), real = owamp_real_ns();
-	owamp_ntp now = owamp_ntp_from_unix_ns(real);
+	int64_t mono = owamp_mono_ns();
 	/* Before reading: what is dropped from here on may be behind packets that nobody has read yet. */
 	uint32_t count = count_now(session->inlet);
+	struct reading reading;
+	owamp_ntp now;
 	bool empty;
 
-	if (!drain(session->inlet, real, &empty)) {
+	if (!drain(session->inlet, mono, &empty)) {
 		/* What is still queued must not be called lost. */
 		if (!session->stopped && !session->failed)
 			(void)heap_set(&collector->heap, &session->due, mono + GRAIN_NS);
@@ -253,7 +324,9 @@ void session_expire(struct owamp_collector_session *session)
 	if (empty)
 		note_drops(session->inlet, count);
 	tell_drops(session);
-	if (owamp_receiver_expire(session->receiver, now, owamp_clock_error(collector->clock, mono, 0)))
+	look_at_clock(collector, &reading);
+	now = own_time(session, mono);
+	if (owamp_receiver_expire(session->receiver, now, reading.estimate))
 		finish(session, true);
 	else if (owamp_receiver_complete(session->receiver))
 		finish(session, false);
@@ -261,27 +334,34 @@ void session_expire(struct owamp_collector_session *session)
 		(void)heap_set(&collector->heap, &session->due, mono + next_look(session->receiver, now));
 }
 
+static bool is_overdue(struct owamp_collector_session *session, int64_t mono)
+{
+	return owamp_ntp_diff(own_time(session, mono), owamp_receiver_deadline(session->receiver)) > 0;
+}
+
 void session_look(struct owamp_collector_session *session)
 {
-	owamp_ntp now = owamp_ntp_from_unix_ns(owamp_real_ns());
+	struct owamp_collector *collector = session->collector;
+	struct reading reading;
 
+	look_at_clock(collector, &reading);
 	/* Whose deadline is to come needs no system call. */
-	if (owamp_ntp_diff(now, owamp_receiver_deadline(session->receiver)) > 0)
+	if (is_overdue(session, reading.mono_ns))
 		session_expire(session);
 	else
-		(void)heap_set(&session->collector->heap, &session->due,
-			       owamp_mono_ns() + next_look(session->receiver, now));
+		(void)heap_set(&collector->heap, &session->due,
+			       reading.mono_ns +
+				       next_look(session->receiver, own_time(session, reading.mono_ns)));
 }
 
 void session_expire_all(struct owamp_collector_session *session)
 {
-	owamp_ntp now = owamp_ntp_from_unix_ns(owamp_real_ns());
+	int64_t mono = owamp_mono_ns();
 	uint32_t rounds = 0;
 
 	session_expire(session);
 	while (!session->failed && !owamp_receiver_complete(session->receiver) &&
-	       ++rounds < UINT32_MAX / 10000 &&
-	       owamp_ntp_diff(now, owamp_receiver_deadline(session->receiver)) > 0) {
+	       ++rounds < UINT32_MAX / 10000 && is_overdue(session, mono)) {
 		collector_make_way(session->collector);
 		session_expire(session);
 	}

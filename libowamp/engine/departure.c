@@ -1,9 +1,12 @@
 #include "pacer_internal.h"
 
 #include <errno.h>
+#include <stdlib.h>
 
 #include <owamp/clock.h>
 #include <owamp/engine.h>
+
+#include "instant.h"
 
 /* What a departure takes, before anything was measured. */
 #define FIRST_GAP_NS 100000
@@ -20,15 +23,40 @@ void departure_init(struct owamp_pacer *pacer, int64_t now_ns)
 	pacer->gap = (struct fading){.before_ns = FIRST_GAP_NS, .since_ns = now_ns};
 }
 
-static uint16_t error_estimate(struct owamp_pacer *pacer, int64_t now)
+/* What an estimate was made from holds no longer. */
+static bool outdated(const struct owamp_pacer *pacer, const struct owamp_clock_snapshot *snapshot,
+		     int64_t now, int64_t gap)
 {
-	int64_t gap = fading_max(&pacer->gap);
+	return now >= pacer->error_until_ns || gap > pacer->error_gap_ns ||
+	       snapshot->steps != pacer->error_steps || snapshot->synchronized != pacer->error_synchronized;
+}
 
-	if (now >= pacer->error_until_ns || gap > pacer->error_gap_ns) {
+/*
+ * Of a stamp that was taken already. So whoever finds what the clock's thread
+ * has published since a step has taken it after the step, or sees a deviation.
+ */
+static uint16_t error_estimate(struct owamp_pacer_session *session, const struct instant *stamp)
+{
+	struct owamp_pacer *pacer = session->pacer;
+	int64_t deviation = instant_deviation(stamp, pacer->clock), now = stamp->after_mono;
+	int64_t gap = fading_max(&pacer->gap), bound;
+	struct owamp_clock_snapshot snapshot;
+
+	owamp_clock_read(pacer->clock, &snapshot);
+	if (deviation != 0) {
+		bound = owamp_clock_bound(&snapshot, now) + llabs(deviation);
+		session_clock_note(&session->clock, &snapshot, bound);
+		return owamp_clock_error_set(pacer->clock, now, gap, deviation);
+	}
+	if (outdated(pacer, &snapshot, now, gap)) {
 		pacer->error_until_ns = now + ESTIMATE_NS;
 		pacer->error_gap_ns = gap;
+		pacer->error_steps = snapshot.steps;
+		pacer->error_synchronized = snapshot.synchronized;
+		pacer->error_bound_ns = owamp_clock_bound(&snapshot, pacer->error_until_ns);
 		pacer->error_estimate = owamp_clock_error(pacer->clock, pacer->error_until_ns, gap);
 	}
+	session_clock_note(&session->clock, &snapshot, pacer->error_bound_ns);
 	return pacer->error_estimate;
 }
 
@@ -58,18 +86,21 @@ static void note(struct owamp_pacer_session *session, int64_t lateness, int64_t 
 int departure_send(struct owamp_pacer_session *session, int64_t due_ns, bool ask, int64_t *after_ns)
 {
 	for (int attempt = 0;; attempt++) {
-		int64_t before = owamp_mono_ns(), real;
-		uint16_t estimate = error_estimate(session->pacer, before);
+		struct instant stamp;
 		const uint8_t *packet;
+		uint16_t estimate;
 		size_t size;
 
-		real = owamp_real_ns();
-		packet = owamp_sender_stamp(session->sender, owamp_ntp_from_unix_ns(real), estimate, &size);
+		instant_read(&stamp, INSTANT_TRIES_FEW);
+		estimate = error_estimate(session, &stamp);
+		packet = owamp_sender_stamp(session->sender, owamp_ntp_from_unix_ns(stamp.real_ns), estimate,
+					    &size);
 		if (!packet)
 			return EIO;
-		if (transmit_send(&session->transmit, packet, size, ask, real) == (ssize_t)size) {
+		if (transmit_send(&session->transmit, packet, size, ask, stamp.real_ns) == (ssize_t)size) {
 			*after_ns = owamp_mono_ns();
-			note(session, before - due_ns, before, *after_ns, ask && session->transmit.waiting);
+			note(session, stamp.before_mono - due_ns, stamp.before_mono, *after_ns,
+			     ask && session->transmit.waiting);
 			return 0;
 		}
 		/* An ICMP error for an earlier packet is reported once, in place of sending. */
@@ -117,6 +148,7 @@ void departure_read(struct owamp_pacer_session *session)
 void departure_health(const struct owamp_pacer_session *session, struct owamp_send_health *health)
 {
 	const struct lateness *lateness = &session->lateness, *gap = &session->kernel_gap;
+	struct session_clock clock = session_clock_now(&session->clock, session->pacer->clock);
 
 	*health = (struct owamp_send_health){
 		.sent = session->sent,
@@ -132,5 +164,9 @@ void departure_health(const struct owamp_pacer_session *session, struct owamp_se
 		.kernel_gap_p50_ns = lateness_percentile(gap, 50),
 		.kernel_gap_p99_ns = lateness_percentile(gap, 99),
 		.kernel_gap_max_ns = gap->max_ns,
+		.clock_steps = clock.steps,
+		.clock_step_ns = clock.step_ns,
+		.clock_bound_max_ns = clock.bound_max_ns,
+		.clock_source = clock.source,
 	};
 }

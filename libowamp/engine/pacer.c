@@ -9,6 +9,7 @@
 #include <owamp/engine.h>
 #include <owamp/error.h>
 
+#include "instant.h"
 #include "realtime.h"
 #include "threads.h"
 
@@ -17,10 +18,6 @@
 
 /* What asking for a transmit stamp and reading it may take: only while nothing else is due. */
 #define STAMP_NS 5000
-
-/* How close to each other two clocks are read, and how often that is tried. */
-#define MAP_NS       500
-#define MAP_ATTEMPTS 10
 
 /* Some microseconds of trying; less than one of giving it a chance. */
 #define LOCK_TRIES 100
@@ -90,6 +87,7 @@ static void leave(struct owamp_pacer_session *session)
 	heap_remove(&session->pacer->heap, &session->due);
 	if (session->transmit.waiting)
 		departure_read(session);
+	session_clock_end(&session->clock, session->pacer->clock);
 }
 
 static void finish(struct owamp_pacer_session *session)
@@ -347,25 +345,14 @@ void pacer_free(struct owamp_pacer *pacer)
 	destroy(pacer);
 }
 
-/*
- * The whole schedule is off by as much as this thread loses its CPU between
- * the readings: of a few, the closest.
- */
+/* The whole schedule is off by as much as this thread loses its CPU between the readings. */
 static void map_clocks(struct owamp_pacer_session *session)
 {
-	int64_t closest = INT64_MAX;
+	struct instant now;
 
-	for (int attempt = 0; attempt < MAP_ATTEMPTS && closest > MAP_NS; attempt++) {
-		int64_t before = owamp_mono_ns();
-		int64_t real = owamp_real_ns();
-		int64_t after = owamp_mono_ns();
-
-		if (after - before >= closest)
-			continue;
-		closest = after - before;
-		session->mono0 = before + closest / 2;
-		session->utc0 = owamp_ntp_from_unix_ns(real);
-	}
+	instant_read(&now, INSTANT_TRIES_MANY);
+	session->mono0 = instant_mono(&now);
+	session->utc0 = owamp_ntp_from_unix_ns(now.real_ns);
 }
 
 /*
@@ -397,6 +384,7 @@ int owamp_pacer_start(struct owamp_pacer *pacer, struct owamp_sender *sender, in
 	s->post = (struct owamp_post){.call = call_finished, .context = s};
 	transmit_init(&s->transmit, fd);
 	map_clocks(s);
+	session_clock_begin(&s->clock, pacer->clock);
 	due = first_due(s);
 	lock(pacer);
 	error = heap_set(&pacer->heap, &s->due, due);

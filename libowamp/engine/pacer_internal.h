@@ -10,6 +10,7 @@
 #include "fading.h"
 #include "heap.h"
 #include "lateness.h"
+#include "session_clock.h"
 #include "spin.h"
 #include "transmit.h"
 
@@ -37,6 +38,9 @@ struct owamp_pacer {
 	uint16_t error_estimate; /* as of error_until_ns, with error_gap_ns in it */
 	int64_t error_until_ns;
 	int64_t error_gap_ns;
+	int64_t error_bound_ns; /* the clock's in it */
+	uint32_t error_steps;   /* the snapshot's that it was made from, as this: */
+	bool error_synchronized;
 	int64_t stamps_ns;                   /* rises by an interval with each stamp asked for */
 	struct owamp_pacer_session *pending; /* whose stamp is to be read as soon as there is time */
 };
@@ -59,6 +63,7 @@ struct owamp_pacer_session {
 	int64_t stamp_gap_max_ns;
 	struct lateness lateness;
 	struct lateness kernel_gap;
+	struct session_clock clock;
 
 	void (*finished)(void *context);
 	void *context;

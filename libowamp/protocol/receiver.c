@@ -32,6 +32,8 @@ struct owamp_receiver {
 	void *context;
 	owamp_ntp start;
 	owamp_interval timeout;
+	int64_t shift_ns;
+	owamp_interval shift; /* the same, modulo 2^64 if it is negative */
 	uint32_t packets;
 	uint32_t tail;
 	uint32_t head;
@@ -156,8 +158,13 @@ static uint64_t distance(owamp_ntp a, owamp_ntp b)
 	return diff < 0 ? -(uint64_t)diff : (uint64_t)diff;
 }
 
+static bool within_timeout(const struct owamp_receiver *receiver, owamp_ntp a, owamp_ntp b)
+{
+	return distance(a, b) <= receiver->timeout;
+}
+
 /* Brings seq into the window if its time can be near at all. 1: it is there. */
-static int reach(struct owamp_receiver *receiver, uint32_t seq, owamp_ntp receive_time)
+static int reach(struct owamp_receiver *receiver, uint32_t seq, owamp_ntp arrival)
 {
 	while (receiver->head <= seq) {
 		int64_t ahead;
@@ -167,7 +174,7 @@ static int reach(struct owamp_receiver *receiver, uint32_t seq, owamp_ntp receiv
 		 * A packet may be stamped a Timeout after now and scheduled a Timeout
 		 * after that; from beyond, whoever sent it gets no memory of ours.
 		 */
-		ahead = owamp_ntp_diff(receiver->start + receiver->last_offset, receive_time);
+		ahead = owamp_ntp_diff(receiver->start + receiver->last_offset, arrival);
 		if (ahead > 0 && (uint64_t)ahead / 2 > receiver->timeout)
 			return 0;
 		error = extend(receiver);
@@ -177,32 +184,38 @@ static int reach(struct owamp_receiver *receiver, uint32_t seq, owamp_ntp receiv
 	return 1;
 }
 
-/* Is the packet one to be recorded? The order tells the most about what is wrong. */
+/*
+ * Is the packet one to be recorded? The order tells the most about what is
+ * wrong. If our clock was set, the sender's may have been set with it, as by a
+ * leap second, or not: its stamp has to be right in one of the two cases.
+ */
 static int judge(struct owamp_receiver *receiver, const struct test_packet *packet, owamp_ntp receive_time)
 {
-	owamp_ntp scheduled;
+	owamp_ntp arrival = receive_time - receiver->shift, scheduled;
 	int reached;
 
 	if (!owamp_error_estimate_valid(packet->error_estimate))
 		return OWAMP_RECEIVE_MULTIPLIER;
 	if (packet->seq >= receiver->packets)
 		return OWAMP_RECEIVE_SEQ;
-	if (distance(packet->time, receive_time) > receiver->timeout) {
+	if (!within_timeout(receiver, packet->time, receive_time) &&
+	    !within_timeout(receiver, packet->time, arrival)) {
 		receiver->counters.time_offset_ns = owamp_ntp_diff_ns(packet->time, receive_time);
 		return OWAMP_RECEIVE_TIME;
 	}
 	if (packet->seq < receiver->tail)
 		return OWAMP_RECEIVE_LATE;
-	reached = reach(receiver, packet->seq, receive_time);
+	reached = reach(receiver, packet->seq, arrival);
 	if (reached < 0)
 		return reached;
 	if (!reached)
 		return OWAMP_RECEIVE_SCHEDULE;
 	scheduled = receiver->start + offset(receiver, packet->seq);
-	if (distance(packet->time, scheduled) > receiver->timeout)
+	if (!within_timeout(receiver, packet->time, scheduled) &&
+	    !within_timeout(receiver, packet->time - receiver->shift, scheduled))
 		return OWAMP_RECEIVE_SCHEDULE;
 	/* Lost, whether expire() has said so yet or not. */
-	if (owamp_ntp_diff(receive_time, scheduled + receiver->timeout) > 0)
+	if (owamp_ntp_diff(arrival, scheduled + receiver->timeout) > 0)
 		return OWAMP_RECEIVE_LATE;
 	return OWAMP_RECEIVE_OK;
 }
@@ -249,6 +262,16 @@ static void note_arrival(struct owamp_receiver *receiver, uint32_t seq)
 	mark_gap(receiver, seq);
 	receiver->max_seq = seq;
 	receiver->any_arrived = true;
+}
+
+void owamp_receiver_clock_shift(struct owamp_receiver *receiver, int64_t shift_ns)
+{
+	if (shift_ns == receiver->shift_ns)
+		return;
+	receiver->shift_ns = shift_ns;
+	receiver->shift = owamp_interval_from_ns(shift_ns < 0 ? -(uint64_t)shift_ns : (uint64_t)shift_ns);
+	if (shift_ns < 0)
+		receiver->shift = -receiver->shift;
 }
 
 int owamp_receiver_packet(struct owamp_receiver *receiver, const uint8_t *packet, size_t size,

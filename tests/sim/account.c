@@ -26,6 +26,13 @@ int64_t units_span_ns(sim_units span)
 	return (int64_t)(span < 0 ? -ns : ns);
 }
 
+sim_units units_of_span(int64_t ns)
+{
+	sim_units units = ref_round((sim_units)(ns < 0 ? -ns : ns) << 32, NS_OF_S);
+
+	return ns < 0 ? -units : units;
+}
+
 void account_init(struct sim_account *account, const struct owamp_request *request, sim_units start)
 {
 	struct ref_exponential generator = {0};
@@ -107,10 +114,16 @@ static sim_units apart(sim_units a, sim_units b)
 	return a > b ? a - b : b - a;
 }
 
-/* RFC 4656 section 4.2, in the order of enum owamp_receive_result; what was given up is late before all. */
+/*
+ * RFC 4656 section 4.2, in the order of enum owamp_receive_result; what was
+ * given up is late before all. set: by how much our clock was. The sender's was
+ * not, or was with it: then its stamps are off by as much.
+ */
 static int judge(const struct sim_account *account, const struct sim_read *read, sim_units stamp,
-		 sim_units received)
+		 sim_units received, sim_units set)
 {
+	sim_units arrival = received - set;
+
 	if (read->cut_off)
 		return OWAMP_RECEIVE_SHORT;
 	if (read->forged)
@@ -119,13 +132,14 @@ static int judge(const struct sim_account *account, const struct sim_read *read,
 		return OWAMP_RECEIVE_MULTIPLIER;
 	if (read->seq >= account->packets)
 		return OWAMP_RECEIVE_SEQ;
-	if (apart(stamp, received) > account->timeout)
+	if (apart(stamp, arrival) > account->timeout && apart(stamp - set, arrival) > account->timeout)
 		return OWAMP_RECEIVE_TIME;
 	if (read->seq < account->declared)
 		return OWAMP_RECEIVE_LATE;
-	if (apart(stamp, account->due[read->seq]) > account->timeout)
+	if (apart(stamp, account->due[read->seq]) > account->timeout &&
+	    apart(stamp - set, account->due[read->seq]) > account->timeout)
 		return OWAMP_RECEIVE_SCHEDULE;
-	if (received > account->due[read->seq] + account->timeout)
+	if (arrival > account->due[read->seq] + account->timeout)
 		return OWAMP_RECEIVE_LATE;
 	return OWAMP_RECEIVE_OK;
 }
@@ -178,7 +192,7 @@ static bool is_excused(struct sim_account *account, uint32_t seq)
 }
 
 int account_arrival(struct sim_account *account, const struct sim_read *read, int64_t receive_ns,
-		    uint16_t receive_error, uint8_t ttl)
+		    int64_t set_ns, uint16_t receive_error, uint8_t ttl)
 {
 	sim_units received = units_of_ns(receive_ns);
 	/* Within 68 years, whatever somebody wrote there. */
@@ -192,7 +206,7 @@ int account_arrival(struct sim_account *account, const struct sim_read *read, in
 		.receive_error = receive_error,
 		.ttl = ttl,
 	};
-	int result = judge(account, read, stamp, received);
+	int result = judge(account, read, stamp, received, units_of_span(set_ns));
 
 	account->counters.results[result]++;
 	if (result == OWAMP_RECEIVE_TIME)

@@ -20,6 +20,7 @@ sim_units units_of_ns(int64_t unix_ns);
 int64_t units_to_ns(sim_units units);
 /* A span, to the nearest. */
 int64_t units_span_ns(sim_units span);
+sim_units units_of_span(int64_t ns);
 
 /* A packet as a receiver reads it. */
 struct sim_read {
@@ -75,10 +76,14 @@ void account_left(struct sim_account *account, bool sent);
 /* The skip ranges among the packets below limit; returns how many. ranges: room for packets. */
 uint32_t account_skips(const struct sim_account *account, uint32_t limit, struct owamp_skip_range *ranges);
 
-/* How the receiver must judge, and record, a packet that arrives. */
+/*
+ * How the receiver must judge, and record, a packet that arrives when its clock,
+ * which has been set by set_ns since the session began, shows receive_ns.
+ */
 int account_arrival(struct sim_account *account, const struct sim_read *read, int64_t receive_ns,
-		    uint16_t receive_error, uint8_t ttl);
+		    int64_t set_ns, uint16_t receive_error, uint8_t ttl);
 void account_drops(struct sim_account *account, uint32_t count);
+/* now: by the clock as it was when the session began. */
 void account_expire(struct sim_account *account, sim_units now, uint16_t error);
 void account_end(struct sim_account *account, const struct owamp_stop_session *stop);
 

@@ -64,10 +64,29 @@ static void tell_drops(struct sim_session *session)
 	session->drops = 0;
 }
 
+/*
+ * By how much the receiver's clock was set since the session began, or since
+ * packets began to arrive.
+ */
+static int64_t set_ns(struct sim_session *session)
+{
+	int64_t offset_ns = session->world->offset_ns[session_receiver(session)];
+
+	if (session->account.counters.results[OWAMP_RECEIVE_OK] == 0)
+		session->receive_offset_ns = offset_ns;
+	return offset_ns - session->receive_offset_ns;
+}
+
+/* The time by which the session decides. */
+static int64_t own_ns(struct sim_session *session)
+{
+	return sim_clock_ns(session->world, session_receiver(session)) - set_ns(session);
+}
+
 static void expire(struct sim_session *session)
 {
 	struct sim_world *world = session->world;
-	int64_t now_ns = sim_clock_ns(world, session_receiver(session));
+	int64_t now_ns = own_ns(session);
 	uint16_t error = sim_error_estimate(world);
 	uint32_t since = session->record_count;
 	owamp_ntp now = sim_ntp(world, now_ns);
@@ -86,7 +105,7 @@ static int64_t pause_ns(struct sim_session *session)
 {
 	const struct sim_session_script *script = session->script;
 	struct sim_world *world = session->world;
-	owamp_ntp now = sim_ntp(world, sim_clock_ns(world, session_receiver(session)));
+	owamp_ntp now = sim_ntp(world, own_ns(session));
 	int64_t wait_ns;
 
 	if (script->expiry == SIM_EXPIRE_NOW_AND_THEN)
@@ -134,6 +153,7 @@ static void tick(struct sim_world *world, void *context)
 	sim_trace(world, "session %u.%u: complete, %u lost, %u dropped", session->round, session->index,
 		  (unsigned)session->account.counters.lost, (unsigned)session->account.counters.dropped);
 	session->receive_complete = true;
+	session->outcome.complete_ns = session->world->now_ns - session->world->script->begin_ns;
 	side_look(world, session_receiver(session));
 }
 
@@ -158,7 +178,7 @@ void receiving_arrival(struct sim_session *session, const struct sim_read *read,
 		       size_t size)
 {
 	struct sim_world *world = session->world;
-	int64_t now_ns = sim_clock_ns(world, session_receiver(session));
+	int64_t now_ns = sim_clock_ns(world, session_receiver(session)), shift_ns = set_ns(session);
 	uint16_t error = sim_error_estimate(world);
 	uint8_t ttl = (uint8_t)(255 - ref_below(&world->random, 20));
 	uint32_t since = session->record_count;
@@ -167,7 +187,8 @@ void receiving_arrival(struct sim_session *session, const struct sim_read *read,
 	if (!session->receiver || session->outcome.ended)
 		return;
 	tell_drops(session);
-	expected = account_arrival(&session->account, read, now_ns, error, ttl);
+	expected = account_arrival(&session->account, read, now_ns, shift_ns, error, ttl);
+	owamp_receiver_clock_shift(session->receiver, shift_ns);
 	result = owamp_receiver_packet(session->receiver, octets, size, sim_ntp(world, now_ns), error, ttl);
 	if (result != OWAMP_RECEIVE_OK)
 		sim_trace(world, "session %u.%u: packet %u discarded: %s", session->round, session->index,

@@ -116,7 +116,9 @@ void sim_script_random(struct sim_script *script, uint64_t seed);
 struct sim_outcome {
 	bool started;
 	bool ended;
-	bool contradictory; /* OWAMP_EDATA */
+	bool contradictory;  /* OWAMP_EDATA */
+	int64_t complete_ns; /* the receiver, so long after the beginning; 0: before it was ended it was not
+			      */
 	uint32_t cut;
 	uint32_t next_seq; /* of Stop-Sessions, if stopped */
 	bool stopped;

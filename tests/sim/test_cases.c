@@ -3,77 +3,12 @@
  * control connection is immediate: packet k is due 1 s + (k + 1) times 50 ms
  * after the beginning.
  */
-#include "reference.h"
-#include "sim.h"
+#include "cases.h"
 
 #include "owamp/error.h"
 
 #define ERA_BOUNDARY_NS (INT64_C(2085978496) * SIM_S)
 #define GRID_SLOT       (OWAMP_SECOND / 32) /* 31250000 ns */
-
-/* Looks at what came of the script's only session. */
-typedef void case_check(const struct sim_outcome *outcome);
-
-struct receiver_clock {
-	int64_t ahead_ns;
-	int64_t step_after_ns;
-	int64_t step_by_ns;
-};
-
-static struct sim_script plain(const char *name)
-{
-	struct sim_script script;
-
-	sim_script_plain(&script, name);
-	script.latency_ns = 0;
-	return script;
-}
-
-static void run_with(struct sim_script *script, const struct receiver_clock *clock, case_check *check)
-{
-	static const uint32_t modes[] = {OWAMP_MODE_OPEN, OWAMP_MODE_AUTHENTICATED, OWAMP_MODE_ENCRYPTED};
-
-	for (int i = 0; i < 6; i++) {
-		enum sim_host receiver = i % 2 ? SIM_SERVER : SIM_CLIENT;
-		struct sim_world *world;
-
-		script->seed = (uint64_t)i;
-		script->mode = modes[i / 2];
-		script->sessions[0][0].to_server = receiver == SIM_SERVER;
-		script->offset_ns[SIM_CLIENT] = script->offset_ns[SIM_SERVER] = 0;
-		script->offset_ns[receiver] = clock->ahead_ns;
-		script->step_count = clock->step_by_ns != 0;
-		script->steps[0] = (struct sim_step){clock->step_after_ns, receiver, clock->step_by_ns};
-		world = sim_run(script);
-		check(sim_outcome(world, 0, 0));
-		sim_free(world);
-	}
-}
-
-static void run(struct sim_script *script, case_check *check)
-{
-	const struct receiver_clock right = {0};
-
-	run_with(script, &right, check);
-}
-
-static int64_t percentile(const struct sim_outcome *outcome, double percent)
-{
-	int64_t delay_ns;
-
-	assert_int_equal(owamp_stats_percentile(outcome->stats, percent, &delay_ns), 0);
-	return delay_ns;
-}
-
-static void assert_counts(const struct sim_outcome *outcome, uint32_t sent, uint32_t received,
-			  uint32_t skipped)
-{
-	assert_true(outcome->measured);
-	assert_int_equal(outcome->summary.sent, sent);
-	assert_int_equal(outcome->summary.received, received);
-	assert_int_equal(outcome->summary.lost, sent - received);
-	assert_int_equal(outcome->summary.skipped, skipped);
-}
 
 static void all_10500_us(const struct sim_outcome *outcome)
 {
@@ -94,13 +29,13 @@ static void all_10500_us(const struct sim_outcome *outcome)
 static void test_constant_path(void **state)
 {
 	(void)state;
-	const struct receiver_clock clock = {.ahead_ns = SIM_MS / 2};
+	const struct clocks clocks = {.ahead_ns = SIM_MS / 2};
 	struct sim_script script = plain("constant path");
 
-	run_with(&script, &clock, all_10500_us);
+	run_with(&script, &clocks, all_10500_us);
 	/* Late packets are stamped when they leave. */
 	script.sessions[0][0].late_ns = SIM_S;
-	run_with(&script, &clock, all_10500_us);
+	run_with(&script, &clocks, all_10500_us);
 }
 
 static void all_15625_us(const struct sim_outcome *outcome)
@@ -142,75 +77,6 @@ static void test_era_boundary(void **state)
 	run(&script, all_15625_us);
 }
 
-/*
- * The step is at 3.02 s; packet 39 arrives at 3.01 s. The last of 200 packets
- * is due at 11 s. A receiver 5 s ahead thinks at 8 s that its Timeout is over,
- * and stops: 140 had left, the last of them was on its way.
- */
-static void discarded_after_a_step_ahead(const struct sim_outcome *outcome)
-{
-	assert_counts(outcome, 140, 40, 0);
-	assert_int_equal(percentile(outcome, 100), 10 * SIM_MS);
-	assert_int_equal(outcome->next_seq, 140);
-	assert_int_equal(outcome->counters.results[OWAMP_RECEIVE_TIME], 99);
-	assert_int_equal(outcome->counters.time_offset_ns, -5010 * SIM_MS);
-}
-
-static void discarded_after_a_step_back(const struct sim_outcome *outcome)
-{
-	assert_counts(outcome, 200, 40, 0);
-	assert_int_equal(percentile(outcome, 100), 10 * SIM_MS);
-	assert_int_equal(outcome->counters.results[OWAMP_RECEIVE_TIME], 160);
-	assert_int_equal(outcome->counters.time_offset_ns, 4990 * SIM_MS);
-}
-
-static void recorded_after_a_step_ahead(const struct sim_outcome *outcome)
-{
-	assert_counts(outcome, 100, 100, 0);
-	assert_int_equal(percentile(outcome, 40), 10 * SIM_MS);
-	assert_int_equal(percentile(outcome, 41), 5010 * SIM_MS);
-	assert_int_equal(percentile(outcome, 100), 5010 * SIM_MS);
-	assert_int_equal(outcome->summary.ipdv_max_ns, 5 * SIM_S);
-}
-
-static void recorded_after_a_step_back(const struct sim_outcome *outcome)
-{
-	assert_counts(outcome, 100, 100, 0);
-	assert_int_equal(outcome->summary.delay_min_ns, -4990 * SIM_MS);
-	assert_int_equal(percentile(outcome, 60), -4990 * SIM_MS);
-	assert_int_equal(percentile(outcome, 61), 10 * SIM_MS);
-}
-
-/* Stopped at 8.08 s, when the receiver's clock shows 3.08 s: only packet 0 was due more than 2 s before. */
-static void all_but_one_cut_off(const struct sim_outcome *outcome)
-{
-	assert_counts(outcome, 1, 1, 0);
-	assert_int_equal(outcome->cut, 1);
-	assert_int_equal(outcome->next_seq, 100);
-}
-
-static void test_clock_step(void **state)
-{
-	(void)state;
-	const struct receiver_clock ahead = {.step_after_ns = 3020 * SIM_MS, .step_by_ns = 5 * SIM_S};
-	const struct receiver_clock back = {.step_after_ns = 3020 * SIM_MS, .step_by_ns = -5 * SIM_S};
-	struct sim_script script = plain("clock step");
-
-	script.settle_ns = 10 * SIM_S;
-	script.sessions[0][0].packets = 200;
-	run_with(&script, &ahead, discarded_after_a_step_ahead);
-	run_with(&script, &back, discarded_after_a_step_back);
-	script.sessions[0][0].packets = 100;
-	script.sessions[0][0].timeout_ns = 10 * SIM_S;
-	run_with(&script, &ahead, recorded_after_a_step_ahead);
-	run_with(&script, &back, recorded_after_a_step_back);
-	/* Without the patience to wait for a clock that is behind. */
-	script.settle_ns = 0;
-	script.end_delay_ns = 80 * SIM_MS;
-	script.sessions[0][0].timeout_ns = 2 * SIM_S;
-	run_with(&script, &back, all_but_one_cut_off);
-}
-
 /* The last packet is due at 6 s; 3 s ahead it is 8 s, and the end, at 5 s. */
 static void all_discarded_ahead(const struct sim_outcome *outcome)
 {
@@ -234,8 +100,8 @@ static void all_discarded_behind(const struct sim_outcome *outcome)
 static void test_offset_beyond_timeout(void **state)
 {
 	(void)state;
-	const struct receiver_clock ahead = {.ahead_ns = 3 * SIM_S};
-	const struct receiver_clock behind = {.ahead_ns = -3 * SIM_S};
+	const struct clocks ahead = {.ahead_ns = 3 * SIM_S};
+	const struct clocks behind = {.ahead_ns = -3 * SIM_S};
 	struct sim_script script = plain("offset beyond Timeout");
 
 	run_with(&script, &ahead, all_discarded_ahead);
@@ -486,17 +352,11 @@ static void test_damaged_packets(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_constant_path),
-		cmocka_unit_test(test_era_boundary),
-		cmocka_unit_test(test_clock_step),
-		cmocka_unit_test(test_offset_beyond_timeout),
-		cmocka_unit_test(test_delay_of_timeout),
-		cmocka_unit_test(test_stalled_sender),
-		cmocka_unit_test(test_stopped_early),
-		cmocka_unit_test(test_broken_connection),
-		cmocka_unit_test(test_duplicated_and_reordered),
-		cmocka_unit_test(test_overflowing_socket),
-		cmocka_unit_test(test_lying_sender),
+		cmocka_unit_test(test_constant_path),         cmocka_unit_test(test_era_boundary),
+		cmocka_unit_test(test_offset_beyond_timeout), cmocka_unit_test(test_delay_of_timeout),
+		cmocka_unit_test(test_stalled_sender),        cmocka_unit_test(test_stopped_early),
+		cmocka_unit_test(test_broken_connection),     cmocka_unit_test(test_duplicated_and_reordered),
+		cmocka_unit_test(test_overflowing_socket),    cmocka_unit_test(test_lying_sender),
 		cmocka_unit_test(test_damaged_packets),
 	};
 

@@ -39,6 +39,7 @@ struct sim_session {
 	bool send_stopped;
 
 	struct owamp_receiver *receiver;
+	int64_t receive_offset_ns; /* the receiver's clock when it started: decisions do not step */
 	bool receive_complete;
 	uint32_t drops; /* at the receiver's socket, that it has not been told of */
 	struct owamp_record *records;

@@ -1,5 +1,5 @@
 # The engine, the clock and the store: with threads, sockets and the system's clock.
-foreach(name departure granted lateness pacer_step realtime spin transmit)
+foreach(name departure granted lateness pacer_step realtime setting spin transmit)
 	unit_test(${name} test_reference)
 endforeach()
 foreach(name address clock clock_kernel collector engine heap loop pacer socket worker)
@@ -26,13 +26,29 @@ foreach(name queue retention writer writer_clock writer_disk writer_trouble)
 endforeach()
 
 # Hardware clocks, and the interfaces that have them.
-foreach(name clock_phc hardware phc phc_device phc_faults)
+foreach(name clock_phc hardware phc phc_device phc_faults phc_source ptp4l ptp_view ptp_wire)
 	unit_test(${name} test_reference)
 endforeach()
 
 # The collector's parts.
 foreach(name arrival collector_drops collector_hardware collector_look collector_port
-	collector_port_many collector_trouble)
+	collector_port_many collector_step collector_trouble)
 	unit_test(${name} test_reference)
 endforeach()
 target_link_options(test_collector_trouble PRIVATE -Wl,--wrap=owamp_receiver_packet)
+
+# What the clock's sources say, weighed.
+foreach(name clock_track)
+	unit_test(${name} test_reference)
+endforeach()
+
+# What gpsd and its like say.
+foreach(name gps_json gps_receivers gpsd mark shm)
+	unit_test(${name} test_reference)
+endforeach()
+
+# chronyd, the kernel, leap seconds and steps.
+foreach(name chrony chrony_judge chrony_wire leap step)
+	unit_test(${name} test_reference)
+endforeach()
+target_link_options(test_clock_kernel PRIVATE -Wl,--wrap=adjtimex)

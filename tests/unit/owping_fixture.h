@@ -38,6 +38,7 @@ struct fixture {
 	struct owping_options options;
 	struct owping_report *report;
 	const struct owamp_engine_granted *granted; /* NULL: of a session that we had no part in */
+	struct owamp_clock_status clock;
 };
 
 static const struct owamp_record fixture_records[10] = {
@@ -102,6 +103,9 @@ static inline void fixture_begin(struct fixture *f)
 	f->slots[0] = (struct owamp_slot){OWAMP_SLOT_EXPONENTIAL, OWAMP_SECOND / 4};
 	f->slots[1] = (struct owamp_slot){OWAMP_SLOT_FIXED, 0};
 	assert_int_equal(owamp_sid_parse("7f000001eeab696ece8dda48b9ec3619", request->sid), 0);
+	f->clock.snapshot = (struct owamp_clock_snapshot){
+		.synchronized = true, .bound_ns = 70, .drift_ppb = 500000, .source = OWAMP_CLOCK_PTP};
+	f->clock.bound_ns = 70;
 	f->options.program = OWPING_PING;
 	f->options.target = "server.example:861";
 	f->options.unit = 'm';
@@ -119,6 +123,7 @@ static inline void fixture_report(struct fixture *f)
 	assert_int_equal(owping_report_new(&f->report, &f->result, f->options.program == OWPING_FETCH, 0,
 					   UINT32_MAX, FIXTURE_START_NS),
 			 0);
+	f->report->clock = &f->clock;
 }
 
 static inline void fixture_end(struct fixture *f)

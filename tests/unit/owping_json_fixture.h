@@ -88,7 +88,7 @@ static inline struct owping_json_run ordinary_run(const struct fixture *f)
 		.connect_ns = 1500,
 		.setup_ns = 2500,
 		.exit_status = 3,
-		.clock = {.synchronized = true, .bound_ns = 70, .drift_ppb = 500000, .source = "kernel"},
+		.clock = &f->clock,
 	};
 }
 

@@ -133,7 +133,7 @@ static void set_snapshot(struct owamp_clock *clock, bool synchronized, int64_t b
 	};
 
 	latch_write(&clock->latch, &snapshot, sizeof snapshot);
-	clock->real_less_mono_ns = snapshot.real_less_mono_ns;
+	clock->shift_ns = snapshot.real_less_mono_ns;
 }
 
 static struct owamp_clock *fixed_clock(bool synchronized, int64_t bound_ns, int64_t drift_ppb)
@@ -259,6 +259,10 @@ static void test_deviation(void **state)
 	assert_int_equal(owamp_clock_deviation(clock, mono, real + 5 * SECOND, mono), 5 * SECOND);
 	assert_int_equal(owamp_clock_deviation(clock, mono - 10, real - 5 * SECOND, mono + 40),
 			 -5 * SECOND + 10);
+	/* What is known of the offset only so well is no step. */
+	clock->shift_error_ns = 3000;
+	assert_int_equal(owamp_clock_deviation(clock, mono, real + 4000, mono), 0);
+	assert_int_equal(owamp_clock_deviation(clock, mono, real + 4001, mono), 4001);
 	free(clock);
 }
 

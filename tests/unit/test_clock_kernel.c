@@ -2,6 +2,8 @@
 
 #include <sys/timex.h>
 
+#include <owamp/error.h>
+
 #include "clock/source.h"
 
 #define MS INT64_C(1000000)
@@ -12,7 +14,8 @@
 
 static struct clock_reading judge(int status, long maxerror_us, long esterror_us)
 {
-	struct timex timex = {.status = status, .maxerror = maxerror_us, .esterror = esterror_us, .tai = 37};
+	struct timex timex = {
+		.status = status, .maxerror = maxerror_us, .esterror = esterror_us, .tai = 37, .tick = 10000};
 	const struct clock_now now = {.mono_ns = 4711};
 	struct clock_reading reading = {.state = OWAMP_CLOCK_ABSENT};
 
@@ -27,8 +30,9 @@ static void assert_judged(int status, long maxerror_us, long esterror_us, bool v
 	assert_int_equal(reading.state, valid ? OWAMP_CLOCK_VALID : OWAMP_CLOCK_DOUBTFUL);
 	/* A figure that nobody stands behind is none. */
 	assert_int_equal(reading.measured, valid);
+	/* Whole us may have lost a fraction. */
 	if (valid)
-		assert_int_equal(reading.error_ns, bound_ns);
+		assert_int_equal(reading.error_ns, bound_ns + 1000);
 	assert_int_equal(reading.offset_ns, 0);
 	assert_int_equal(reading.mono_ns, 4711);
 	assert_int_equal(reading.tai_utc, 37);
@@ -140,6 +144,83 @@ static void test_nonsense(void **state)
 	assert_int_equal(judge(STA_PLL, INT64_MAX, 1).error_ns, LIMIT);
 }
 
+/* What the kernel was told to slew away, and has not: us, or ns with STA_NANO. */
+static void test_pending(void **state)
+{
+	struct timex timex = {
+		.status = STA_PLL, .maxerror = 2000, .esterror = 3, .offset = -400, .tick = 10000};
+	const struct clock_now now = {.mono_ns = 4711};
+	struct clock_reading reading = {0};
+
+	(void)state;
+	clock_kernel_judge(&timex, &now, &reading);
+	assert_int_equal(reading.error_ns, 2401000);
+	timex.status |= STA_NANO;
+	clock_kernel_judge(&timex, &now, &reading);
+	assert_int_equal(reading.error_ns, 2001400);
+	timex.offset = INT64_MAX;
+	clock_kernel_judge(&timex, &now, &reading);
+	assert_int_equal(reading.error_ns, LIMIT);
+}
+
+/* chronyd slews by up to 1/12, and tells the kernel nothing of how much is left: tick and freq show it. */
+static void test_slewing(void **state)
+{
+	struct timex timex = {.maxerror = 2000, .esterror = 3, .tick = 9167};
+	const struct clock_now now = {.mono_ns = 4711};
+	struct clock_reading reading = {0};
+
+	(void)state;
+	clock_kernel_judge(&timex, &now, &reading);
+	assert_int_equal(reading.state, OWAMP_CLOCK_DOUBTFUL);
+	assert_false(reading.measured);
+	assert_non_null(strstr(reading.text, "slewed (-83300 ppm)"));
+	timex.tick = 10005;
+	timex.freq = 0;
+	clock_kernel_judge(&timex, &now, &reading);
+	assert_int_equal(reading.state, OWAMP_CLOCK_VALID);
+	timex.freq = 65536;
+	clock_kernel_judge(&timex, &now, &reading);
+	assert_int_equal(reading.state, OWAMP_CLOCK_DOUBTFUL);
+}
+
+/* In place of the kernel, while timex says something. */
+static struct {
+	bool instead;
+	struct timex timex;
+	int state;
+} fake;
+
+int __real_adjtimex(struct timex *timex);
+int __wrap_adjtimex(struct timex *timex);
+int __wrap_adjtimex(struct timex *timex)
+{
+	if (!fake.instead)
+		return __real_adjtimex(timex);
+	assert_int_equal(timex->modes, 0);
+	*timex = fake.timex;
+	return fake.state;
+}
+
+/* After the leap second its flag stays until somebody clears it. */
+static void test_leap_over(void **state)
+{
+	struct clock_kernel_facts facts;
+
+	(void)state;
+	fake.instead = true;
+	fake.timex = (struct timex){.status = STA_INS, .tick = 10000, .tai = 38};
+	for (fake.state = TIME_OK; fake.state <= TIME_ERROR; fake.state++) {
+		assert_int_equal(clock_kernel_facts(&facts), 0);
+		assert_int_equal(facts.leap, fake.state == TIME_WAIT ? 0 : 1);
+		assert_int_equal(facts.tai_utc, 38);
+	}
+	fake.state = -1;
+	assert_int_equal(clock_kernel_facts(&facts), OWAMP_ESYSTEM);
+	assert_int_equal(facts.steering, OWAMP_CLOCK_STEERED_BY_NOBODY);
+	fake.instead = false;
+}
+
 /* Here the kernel is asked for real: what it says has to make sense. */
 static void test_sample(void **state)
 {
@@ -166,6 +247,8 @@ int main(void)
 		cmocka_unit_test(test_marks_of_ptp4l), cmocka_unit_test(test_nonsense),
 		cmocka_unit_test(test_sample),         cmocka_unit_test(test_steering),
 		cmocka_unit_test(test_frequency),      cmocka_unit_test(test_leap),
+		cmocka_unit_test(test_pending),        cmocka_unit_test(test_slewing),
+		cmocka_unit_test(test_leap_over),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

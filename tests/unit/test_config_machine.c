@@ -62,10 +62,11 @@ static void test_spin(void **state)
 	static const struct {
 		const char *text;
 		int64_t ns;
-	} right[] = {{"auto", OWAMP_SPIN_AUTO}, {"0", 0},           {"1us", 1000},    {"2.5us", 2500},
-		     {"0.02ms", 20000},         {"0.001", 1000000}, {"1ms", 1000000}, {"1000us", 1000000}};
+	} right[] = {{"auto", OWAMP_SPIN_AUTO}, {"0", 0},          {"1ns", 1},         {"1us", 1000},
+		     {"2.5us", 2500},           {"0.02ms", 20000}, {"0.001", 1000000}, {"1ms", 1000000},
+		     {"1000us", 1000000}};
 	static const char *const wrong[] = {"",     "1.001ms", "1001us", "1",
-					    "-1us", "1ns",     "50 us",  "automatic"};
+					    "-1us", "1ps",     "50 us",  "automatic"};
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(right) / sizeof(right[0]); i++) {

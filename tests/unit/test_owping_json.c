@@ -27,7 +27,8 @@ static void test_run(void **state)
 	assert_true_at(root, "clock.synchronized");
 	assert_number(root, "clock.bound_ns", 70);
 	assert_number(root, "clock.drift_ppb", 500000);
-	assert_text(root, "clock.source", "kernel");
+	assert_text(root, "clock.source", "ptp");
+	assert_size(root, "clock.sources", 0);
 	assert_size(root, "tests", 2);
 	json_decref(root);
 	fixture_end(&f);
@@ -60,6 +61,10 @@ static void test_failed_run(void **state)
 	assert_null_at(root, "setup_ns");
 	assert_true_at(root, "interrupted");
 	assert_text(root, "clock.source", "none");
+	assert_false_at(root, "clock.synchronized");
+	/* The kernel's word for what nobody knows. */
+	assert_number(root, "clock.bound_ns", 16000000000);
+	assert_null_at(root, "clock.age_ns");
 	assert_size(root, "tests", 0);
 	json_decref(root);
 	/* Not UTF-8. */

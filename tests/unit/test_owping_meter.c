@@ -10,8 +10,9 @@ static void test_meter_defaults(void **state)
 	(void)state;
 	assert_accepted(&line, OWPING_PING, "h");
 	assert_false(line.options.realtime_given);
-	owping_engine_config(&config, &line.options);
+	owping_engine_config(&config, &line.options, NULL);
 	assert_int_equal(config.realtime_priority, 10);
+	assert_null(config.clock);
 	assert_true(config.lock_memory);
 	assert_true(config.keeps_privileges);
 	assert_int_equal(config.spin_ns, OWAMP_SPIN_AUTO);
@@ -21,13 +22,13 @@ static void test_meter_defaults(void **state)
 	owping_options_free(&line.options);
 	/* What only fetches or connects asks for nothing out of the ordinary. */
 	assert_accepted(&line, OWPING_UP, "h");
-	owping_engine_config(&config, &line.options);
+	owping_engine_config(&config, &line.options, NULL);
 	assert_int_equal(config.realtime_priority, 0);
 	assert_false(config.lock_memory);
 	assert_int_equal(config.pacer_cpu, -1);
 	owping_options_free(&line.options);
 	assert_accepted(&line, OWPING_FETCH, "h 7f000001eeab696ece8dda48b9ec3619");
-	owping_engine_config(&config, &line.options);
+	owping_engine_config(&config, &line.options, NULL);
 	assert_int_equal(config.realtime_priority, 0);
 	assert_false(config.lock_memory);
 	owping_options_free(&line.options);
@@ -43,7 +44,7 @@ static void test_meter(void **state)
 			"--realtime-priority 99 --spin 0.00002 --pacer-cpu 1 --collector-cpu 0 "
 			"--hardware-timestamps eth0,enp1s0.100 h");
 	assert_true(line.options.realtime_given);
-	owping_engine_config(&config, &line.options);
+	owping_engine_config(&config, &line.options, NULL);
 	assert_int_equal(config.realtime_priority, 99);
 	assert_true(config.lock_memory);
 	assert_int_equal(config.spin_ns, 20000);
@@ -56,7 +57,7 @@ static void test_meter(void **state)
 	/* An ordinary program, on request. */
 	assert_accepted(&line, OWPING_PING,
 			"--realtime-priority=0 --spin 0 --pacer-cpu any --hardware-timestamps c h");
-	owping_engine_config(&config, &line.options);
+	owping_engine_config(&config, &line.options, NULL);
 	assert_int_equal(config.realtime_priority, 0);
 	assert_false(config.lock_memory);
 	assert_int_equal(config.spin_ns, 0);
@@ -120,12 +121,26 @@ static void test_meter_refusals(void **state)
 		       "--spin: no such option, or not so");
 }
 
+static void test_meter_clock(void **state)
+{
+	struct owamp_clock_config clock = {.count = 0};
+	struct owamp_engine_config config;
+	struct line line;
+
+	(void)state;
+	assert_accepted(&line, OWPING_PING, "h");
+	owping_engine_config(&config, &line.options, &clock);
+	assert_ptr_equal(config.clock, &clock);
+	owping_options_free(&line.options);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_meter_defaults),
 		cmocka_unit_test(test_meter),
 		cmocka_unit_test(test_meter_refusals),
+		cmocka_unit_test(test_meter_clock),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

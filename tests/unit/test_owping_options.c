@@ -348,6 +348,49 @@ static void test_configs(void **state)
 	owping_options_free(&line.options);
 }
 
+static void test_clock(void **state)
+{
+	struct line line;
+
+	(void)state;
+	assert_accepted(&line, OWPING_PING, "h");
+	assert_false(line.options.clock);
+	assert_null(line.options.clock_config);
+	owping_options_free(&line.options);
+	assert_accepted(&line, OWPING_PING, "--clock");
+	assert_true(line.options.clock);
+	assert_int_equal(line.options.clock_seconds, 0);
+	owping_options_free(&line.options);
+	assert_accepted(&line, OWPING_PING, "--json --clock=7 --clock-config /etc/x");
+	assert_true(line.options.clock);
+	assert_int_equal(line.options.clock_seconds, 7);
+	assert_int_equal(line.options.format, OWPING_JSON);
+	assert_string_equal(line.options.clock_config, "/etc/x");
+	owping_options_free(&line.options);
+	/* With a measurement it says what the error bounds come from. */
+	assert_accepted(&line, OWPING_PING, "--clock-config file h");
+	assert_false(line.options.clock);
+	assert_string_equal(line.options.clock_config, "file");
+	owping_options_free(&line.options);
+	assert_refused(OWPING_PING, "--clock h", "h: --clock looks at this host only, expected no server");
+	/* An optional argument must not stand apart. */
+	assert_refused(OWPING_PING, "--clock 5", "5: --clock looks at this host only, expected no server");
+	assert_refused(OWPING_PING, "--clock=0",
+		       "--clock 0: expected a number of seconds, from 1 to 4294967295");
+	assert_refused(OWPING_PING, "--clock=1s",
+		       "--clock 1s: expected a number of seconds, from 1 to 4294967295");
+	assert_refused(OWPING_PING, "--clock -c 3",
+		       "--clock cannot be used with -c: expected --clock-config and --json at most");
+	assert_refused(OWPING_PING, "--archive x --clock",
+		       "--clock cannot be used with --archive: expected --clock-config and --json at most");
+	assert_refused(OWPING_PING, "-v --clock",
+		       "--clock cannot be used with -v: expected --clock-config and --json at most");
+	assert_refused(OWPING_PING, "--clock-config", "--clock-config: the option needs an argument");
+	assert_refused(OWPING_UP, "--clock", "--clock: no such option, or not so");
+	assert_refused(OWPING_FETCH, "--clock-config x h 7f000001eeab696ece8dda48b9ec3619",
+		       "--clock-config: no such option, or not so");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -356,7 +399,7 @@ int main(void)
 		cmocka_unit_test(test_modes),      cmocka_unit_test(test_refusals),
 		cmocka_unit_test(test_limits),     cmocka_unit_test(test_archive),
 		cmocka_unit_test(test_fetch),      cmocka_unit_test(test_help),
-		cmocka_unit_test(test_configs),
+		cmocka_unit_test(test_configs),    cmocka_unit_test(test_clock),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

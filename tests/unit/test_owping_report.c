@@ -1,6 +1,7 @@
 #include "owping_fixture.h"
 
 #include "owping/format.h"
+#include "owping/report_clock.h"
 #include "owping/report_raw.h"
 #include "owping/report_text.h"
 
@@ -61,19 +62,22 @@ static void test_text(void **state)
 	f.options.percentile_count = 2;
 	fixture_report(&f);
 	assert_printed(&f, as_text,
-		       HEAD "10 sent, 1 lost (10.000%), 1 duplicates\n"
-			    "one-way delay min/median/max = 1/1.5/150.3 ms, (err=1.47 ms)\n"
-			    "one-way jitter = 148.8 ms (P95-P50)\n"
-			    "hops takes 2 values; min hops = 5, max hops = 6\n"
-			    "1-reordering = 12.500%\n"
-			    "no 2-reordering\n"
-			    "Percentiles:\n"
-			    "\t5: 1 ms\n"
-			    "\t99.9: 150.3 ms\n"
-			    "delay variation mean/max = 42.614/148.9 ms (IPDV of 7 pairs)\n"
-			    "clock error at most 1.47 ms (both clocks synchronized)\n"
-			    "mode: encrypted\n"
-			    "warning: the receiver has no record of 1 packet: counted as lost\n");
+		       HEAD
+		       "10 sent, 1 lost (10.000%), 1 duplicates\n"
+		       "one-way delay min/median/max = 1/1.5/150.3 ms, (err=1.47 ms)\n"
+		       "one-way jitter = 148.8 ms (P95-P50)\n"
+		       "hops takes 2 values; min hops = 5, max hops = 6\n"
+		       "1-reordering = 12.500%\n"
+		       "no 2-reordering\n"
+		       "Percentiles:\n"
+		       "\t5: 1 ms\n"
+		       "\t99.9: 150.3 ms\n"
+		       "delay variation mean/max = 42.614/148.9 ms (IPDV of 7 pairs)\n"
+		       "clocks: within 0.489 ms of UTC here (PTP), within 0.977 ms of UTC there; the delay "
+		       "can be wrong by 1.47 ms, more than its minimum: at this accuracy the one-way delay "
+		       "means nothing, its variation does\n"
+		       "mode: encrypted\n"
+		       "warning: the receiver has no record of 1 packet: counted as lost\n");
 	assert_int_equal(f.report->outcome, OWPING_PARTIAL);
 	fixture_end(&f);
 }
@@ -102,7 +106,9 @@ static void test_text_complete(void **state)
 		       "1-reordering = 12.500%\n"
 		       "no 2-reordering\n"
 		       "delay variation mean/max = 42614/148900 us (IPDV of 7 pairs)\n"
-		       "clock error at most 1.47 ms (both clocks synchronized)\n"
+		       "clocks: within 0.489 ms of UTC here (PTP), within 0.977 ms of UTC there; the delay "
+		       "can be wrong by 1.47 ms, more than its minimum: at this accuracy the one-way delay "
+		       "means nothing, its variation does\n"
 		       "mode: unauthenticated\n");
 	assert_int_equal(f.report->outcome, OWPING_COMPLETE);
 	fixture_end(&f);
@@ -121,6 +127,7 @@ static void test_text_unsync(void **state)
 	f.records[1].ttl = 250;
 	f.result.record_count = 2;
 	f.result.next_seq = f.result.request.packets = 2;
+	strcpy(f.clock.alarm, "gps contradicts ptp");
 	fixture_report(&f);
 	/* Packet 1 has the stamps of packet 9: sent at .694 of the next second, 1.8 ms. */
 	assert_printed(&f, as_text,
@@ -130,7 +137,8 @@ static void test_text_unsync(void **state)
 			    "hops = 5 (consistently)\n"
 			    "no reordering\n"
 			    "delay variation mean/max = 0.8/0.8 ms (IPDV of 1 pairs)\n"
-			    "clock error at most 128 s: sender's clock (this host) is not synchronized\n"
+			    "clocks: not synchronized here (gps contradicts ptp), within 0.977 ms of UTC "
+			    "there; by how much the delay is wrong is not known, its variation holds\n"
 			    "mode: encrypted\n");
 	fixture_end(&f);
 	f.records[0].send_error = FIXTURE_SEND_ERROR;
@@ -146,9 +154,110 @@ static void test_text_unsync(void **state)
 			    "hops = 5 (consistently)\n"
 			    "no reordering\n"
 			    "delay variation mean/max = 0.8/0.8 ms (IPDV of 1 pairs)\n"
-			    "clock error at most 1.47 ms: receiver's clock is not synchronized\n"
+			    "clocks: within 0.489 ms of UTC at the sender, not synchronized at the receiver; "
+			    "by how much the delay is wrong is not known, its variation holds\n"
 			    "mode: encrypted\n");
 	fixture_end(&f);
+}
+
+static void print_clocks(FILE *out, struct fixture *f)
+{
+	owping_report_clocks(out, f->report);
+}
+
+static void print_sources(FILE *out, struct fixture *f)
+{
+	owping_report_sources(out, &f->clock);
+}
+
+/* What is here and what is there, and what is known of why. */
+static void test_clocks(void **state)
+{
+	struct fixture f;
+
+	(void)state;
+	fixture_begin(&f);
+	f.result.direction = OWAMP_FROM_SERVER;
+	f.records[0].send_error = 0x1501;
+	fixture_report(&f);
+	assert_printed(
+		&f, print_clocks,
+		"clocks: within 0.977 ms of UTC here (PTP), not synchronized there; by how much the delay is "
+		"wrong is not known, its variation holds\n");
+	f.clock.snapshot.source = OWAMP_CLOCK_CHRONY;
+	assert_printed(
+		&f, print_clocks,
+		"clocks: within 0.977 ms of UTC here (NTP), not synchronized there; by how much the delay is "
+		"wrong is not known, its variation holds\n");
+	fixture_end(&f);
+	f.records[0].send_error = FIXTURE_SEND_ERROR;
+	f.records[0].receive_error = 0x1501;
+	fixture_report(&f);
+	assert_printed(
+		&f, print_clocks,
+		"clocks: not synchronized here (not for all packets; by now it is), within 0.489 ms of UTC "
+		"there; by how much the delay is wrong is not known, its variation holds\n");
+	f.clock.snapshot.synchronized = false;
+	assert_printed(
+		&f, print_clocks,
+		"clocks: not synchronized here (no source vouches for this host's clock), within 0.489 ms of "
+		"UTC there; by how much the delay is wrong is not known, its variation holds\n");
+	f.report->clock = NULL;
+	assert_printed(
+		&f, print_clocks,
+		"clocks: not synchronized here, within 0.489 ms of UTC there; by how much the delay is wrong "
+		"is not known, its variation holds\n");
+	fixture_end(&f);
+}
+
+/* One clock or the other may not say more than the delay allows. */
+static void test_clocks_meaning(void **state)
+{
+	struct fixture f;
+
+	(void)state;
+	fixture_begin(&f);
+	f.result.record_count = 1;
+	f.result.next_seq = f.result.request.packets = 1;
+	/* The minimum delay is 1 ms; Scale 20, Multiplier 1 and 2: 244141 + 488282 ns. */
+	f.records[0].send_error = 0x9401;
+	f.records[0].receive_error = 0x9402;
+	fixture_report(&f);
+	assert_printed(
+		&f, print_clocks,
+		"clocks: within 0.245 ms of UTC here (PTP), within 0.489 ms of UTC there; the delay can be "
+		"wrong by 0.733 ms\n");
+	fixture_end(&f);
+	/* Together 5/4096 s, and that is more. */
+	f.records[0].receive_error = 0x9404;
+	fixture_report(&f);
+	assert_printed(
+		&f, print_clocks,
+		"clocks: within 0.245 ms of UTC here (PTP), within 0.977 ms of UTC there; the delay can be "
+		"wrong by 1.23 ms, more than its minimum: at this accuracy the one-way delay means nothing, "
+		"its variation does\n");
+	fixture_end(&f);
+}
+
+static void test_sources(void **state)
+{
+	struct fixture f;
+
+	(void)state;
+	fixture_begin(&f);
+	f.clock.count = 2;
+	f.clock.sources[0] = (struct owamp_clock_source_status){.name = "eth0",
+								.state = OWAMP_CLOCK_VALID,
+								.used = true,
+								.measured = true,
+								.offset_ns = -310,
+								.bound_ns = 3200,
+								.age_ns = 412000000,
+								.text = "class 6"};
+	f.clock.sources[1] = (struct owamp_clock_source_status){.name = "gps", .contradicted = true};
+	assert_printed(&f, print_sources,
+		       "clock source eth0: valid, in use, offset -310 ns, bound 3.2 us, 0.4 s old: class 6\n"
+		       "clock source gps: absent, contradicted\n");
 }
 
 static void test_text_nothing_received(void **state)
@@ -415,12 +524,13 @@ static void test_machine(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_text),         cmocka_unit_test(test_text_complete),
-		cmocka_unit_test(test_text_unsync),  cmocka_unit_test(test_text_nothing_received),
-		cmocka_unit_test(test_text_records), cmocka_unit_test(test_raw),
-		cmocka_unit_test(test_raw_range),    cmocka_unit_test(test_save),
-		cmocka_unit_test(test_machine),      cmocka_unit_test(test_dropped),
-		cmocka_unit_test(test_meter),
+		cmocka_unit_test(test_text),           cmocka_unit_test(test_text_complete),
+		cmocka_unit_test(test_text_unsync),    cmocka_unit_test(test_text_nothing_received),
+		cmocka_unit_test(test_text_records),   cmocka_unit_test(test_raw),
+		cmocka_unit_test(test_raw_range),      cmocka_unit_test(test_save),
+		cmocka_unit_test(test_machine),        cmocka_unit_test(test_dropped),
+		cmocka_unit_test(test_meter),          cmocka_unit_test(test_clocks),
+		cmocka_unit_test(test_clocks_meaning), cmocka_unit_test(test_sources),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -44,6 +44,34 @@ static void test_warnings_delay(void **state)
 			"the minimum delay, 3.001 s, is above the timeout: at least one clock is wrong");
 }
 
+/* By whichever end of the session this host was. */
+static void test_clock_set(void **state)
+{
+	struct fixture f;
+
+	(void)state;
+	fixture_begin(&f);
+	fixture_lose(&f);
+	f.result.has_send_health = true;
+	f.result.send_health.clock_steps = 1;
+	f.result.send_health.clock_step_ns = 5000000000;
+	assert_warnings(
+		&f, 1,
+		"this host's clock was set by +5 s while the session ran: delays before and after cannot be "
+		"compared");
+	f.result.has_send_health = false;
+	fixture_report(&f);
+	assert_int_equal(f.report->warning_count, 0);
+	fixture_end(&f);
+	f.result.has_receive_health = true;
+	f.result.receive_health.clock_steps = 3;
+	f.result.receive_health.clock_step_ns = -1500000;
+	assert_warnings(
+		&f, 1,
+		"this host's clock was set 3 times while the session ran, by -1.5 ms in sum: delays before "
+		"and after cannot be compared");
+}
+
 static void test_warnings_receiver(void **state)
 {
 	struct fixture f;
@@ -468,7 +496,7 @@ int main(void)
 		cmocka_unit_test(test_unknown),          cmocka_unit_test(test_range),
 		cmocka_unit_test(test_nothing_measured), cmocka_unit_test(test_beyond),
 		cmocka_unit_test(test_dropped),          cmocka_unit_test(test_receive_buffer),
-		cmocka_unit_test(test_wishes),
+		cmocka_unit_test(test_wishes),           cmocka_unit_test(test_clock_set),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

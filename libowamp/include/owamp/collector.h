@@ -33,6 +33,11 @@ struct owamp_receive_health {
 	uint64_t hardware_stamped; /* packets stamped by the interface's own clock */
 	size_t window_octets;      /* memory of the receiver's window */
 	bool failed;               /* the session broke for a reason of ours (memory) */
+	/* What this host's clock did while the session received. */
+	uint32_t clock_steps;       /* times it was set; leap seconds do not count */
+	int64_t clock_step_ns;      /* by how much, in sum */
+	int64_t clock_bound_max_ns; /* the largest bound of a packet's stamp, without the act of stamping */
+	const char *clock_source;   /* what the bound came from at the end: OWAMP_CLOCK_...; static text */
 };
 
 /*

@@ -40,6 +40,11 @@ struct owamp_send_health {
 	int64_t kernel_gap_p50_ns;
 	int64_t kernel_gap_p99_ns;
 	int64_t kernel_gap_max_ns;
+	/* What this host's clock did while the session sent. */
+	uint32_t clock_steps;       /* times it was set; leap seconds do not count */
+	int64_t clock_step_ns;      /* by how much, in sum */
+	int64_t clock_bound_max_ns; /* the largest bound of a packet's stamp, without the act of stamping */
+	const char *clock_source;   /* what the bound came from at the end: OWAMP_CLOCK_...; static text */
 };
 
 /*

@@ -6,6 +6,12 @@
  * Timeout after the scheduled send time has passed. Memory follows
  * rate x Timeout (8 octets for each packet that may still arrive), never the
  * session's length. An object is used by one thread at a time.
+ *
+ * There are two times. Packets come with what the clock showed when they
+ * arrived, and that is what the records say. What a session decides, above all
+ * when a packet is lost, is decided by the clock as it ran when the session
+ * began: were it set by 5 s, everything under way would be lost, or nothing
+ * for 5 s. The caller says how far the two are apart.
  */
 #ifndef OWAMP_RECEIVER_H
 #define OWAMP_RECEIVER_H
@@ -58,6 +64,20 @@ OWAMP_API int owamp_receiver_new(struct owamp_receiver **receiver, const struct 
 OWAMP_API void owamp_receiver_free(struct owamp_receiver *receiver);
 
 /*
+ * The clock that stamps what is passed in from here on has been set by so much
+ * in sum since the session began: positive if it was set forward. A leap second
+ * counts (one inserted is -1 s). 0 at first. A packet whose stamp was taken
+ * before that needs the shift of then.
+ *
+ * Arrivals are judged by their stamp less the shift. The sender's stamp, which
+ * section 4.2 compares with the time and with the schedule, may agree with
+ * either of the receiver's times: only that can tell whether its clock was set
+ * as well, as by a leap second. If the sender's clock alone is set by more than
+ * Timeout, section 4.2 has its packets discarded (OWAMP_RECEIVE_TIME).
+ */
+OWAMP_API void owamp_receiver_clock_shift(struct owamp_receiver *receiver, int64_t shift_ns);
+
+/*
  * The result, of enum owamp_receive_result; a negative value is an error of ours
  * (no memory, crypto), not of the packet. A receive time of 0, which once in 136
  * years is a time, is recorded as 1: 0 means lost.
@@ -76,7 +96,8 @@ OWAMP_API int owamp_receiver_packet(struct owamp_receiver *receiver, const uint8
 OWAMP_API void owamp_receiver_drops(struct owamp_receiver *receiver, uint32_t count);
 
 /*
- * Declares lost what was due more than Timeout before now. Packets that had
+ * Declares lost what was due more than Timeout before now: the time as the clock
+ * would show it had it not been set since the session began. Packets that had
  * been received by now must have been passed in already. One call looks at a
  * bounded number of packets: if owamp_receiver_deadline() is still before now
  * and the session is not complete, call again.
@@ -84,8 +105,9 @@ OWAMP_API void owamp_receiver_drops(struct owamp_receiver *receiver, uint32_t co
 OWAMP_API int owamp_receiver_expire(struct owamp_receiver *receiver, owamp_ntp now, uint16_t error_estimate);
 
 /*
- * When expire() has something to do next: the deadline of the oldest packet
- * that may still arrive; the last deadline if there is none. It only grows.
+ * When, on that same clock, expire() has something to do next: the deadline of
+ * the oldest packet that may still arrive; the last deadline if there is none.
+ * It only grows.
  */
 OWAMP_API owamp_ntp owamp_receiver_deadline(const struct owamp_receiver *receiver);
 

@@ -1,0 +1,184 @@
+/* Who steers the clock, and the lines that say why a source is used or is not. */
+#include "select_fixture.h"
+
+#include "clock/select_parts.h"
+
+static struct bench *ptp_and_chrony(void)
+{
+	static const enum owamp_clock_kind kinds[] = {OWAMP_CLOCK_KIND_KERNEL, OWAMP_CLOCK_KIND_PTP,
+						      OWAMP_CLOCK_KIND_CHRONY};
+
+	return bench_new(3, kinds);
+}
+
+static enum owamp_clock_steering steering_after(struct bench *bench)
+{
+	next_round(bench);
+	return bench->status.steering;
+}
+
+static void the_kernel_tells_who_steers(void **state)
+{
+	struct bench *bench = ptp_and_chrony();
+
+	(void)state;
+	assert_int_equal(steering_after(bench), OWAMP_CLOCK_STEERED_BY_NOBODY);
+	bench->facts.kernel.steering = OWAMP_CLOCK_STEERED_BY_SNTP;
+	assert_int_equal(steering_after(bench), OWAMP_CLOCK_STEERED_BY_SNTP);
+	says(bench, 2, 0, 1000, 0);
+	assert_int_equal(steering_after(bench), OWAMP_CLOCK_STEERED_BY_SNTP);
+	bench->facts.kernel.steering = OWAMP_CLOCK_STEERED_BY_NTP;
+	assert_int_equal(steering_after(bench), OWAMP_CLOCK_STEERED_BY_CHRONY);
+	is_absent(bench, 2, "");
+	assert_int_equal(steering_after(bench), OWAMP_CLOCK_STEERED_BY_NTP);
+	bench_free(bench);
+}
+
+static void a_source_that_steers_knows_better(void **state)
+{
+	struct bench *bench = ptp_and_chrony();
+
+	(void)state;
+	bench->facts.kernel.steering = OWAMP_CLOCK_STEERED_BY_NTP;
+	says(bench, 0, 0, 9000, 0);
+	bench->readings[0].steers = true; /* of another kind: the kernel says that already */
+	assert_int_equal(steering_after(bench), OWAMP_CLOCK_STEERED_BY_NTP);
+	says(bench, 1, 0, 1000, 0);
+	bench->readings[1].steers = true;
+	assert_int_equal(steering_after(bench), OWAMP_CLOCK_STEERED_BY_PTP);
+	assert_true(bench->status.sources[1].steers);
+	assert_string_equal(bench->status.alarm, "");
+	/* Not valid: it may have ended long ago. */
+	is_absent(bench, 1, "");
+	bench->facts.kernel.steering = OWAMP_CLOCK_STEERED_BY_NOBODY;
+	assert_int_equal(steering_after(bench), OWAMP_CLOCK_STEERED_BY_NOBODY);
+	says(bench, 2, 0, 1000, 0);
+	bench->readings[2].steers = true;
+	assert_int_equal(steering_after(bench), OWAMP_CLOCK_STEERED_BY_CHRONY);
+	bench_free(bench);
+}
+
+static void two_that_steer_are_an_alarm_but_no_disagreement(void **state)
+{
+	struct bench *bench = ptp_and_chrony();
+
+	(void)state;
+	for (size_t i = 1; i < 3; i++) {
+		says(bench, i, 0, 1000, 0);
+		bench->readings[i].steers = true;
+	}
+	assert_int_equal(steering_after(bench), OWAMP_CLOCK_STEERED_BY_PTP);
+	assert_string_equal(bench->status.alarm,
+			    "two programs set the clock: ptp4l or phc2sys (b) and chronyd (c)");
+	assert_false(bench->snapshot.disagreement);
+	assert_true(bench->snapshot.synchronized);
+	says(bench, 2, -2 * SECOND, 1000, 0);
+	next_round(bench);
+	assert_string_equal(bench->status.alarm,
+			    "b says +0 ns +-1 us, c says -2.000 s +-1 us: they contradict each other; two "
+			    "programs set the clock: ptp4l or phc2sys (b) and chronyd (c)");
+	bench_free(bench);
+}
+
+static void a_line_says_why(void **state)
+{
+	struct bench *bench = bench_of(3);
+
+	(void)state;
+	(void)snprintf(bench->readings[0].text, sizeof bench->readings[0].text, "class 6");
+	says(bench, 0, 0, 3000, 0);
+	next_round(bench);
+	assert_string_equal(bench->status.sources[0].text, "used: the only one that vouches; class 6");
+	says(bench, 1, 0, 2099 * US, 0);
+	next_round(bench);
+	assert_string_equal(bench->status.sources[0].text, "used: smallest bound; class 6");
+	assert_string_equal(bench->status.sources[1].text, "valid, bound 2.1 ms is larger than that of a");
+	says(bench, 1, 0, 1000, 0);
+	next_round(bench);
+	assert_string_equal(bench->status.sources[0].text,
+			    "used: b is not enough better, or not for long enough; class 6");
+	assert_string_equal(bench->status.sources[1].text,
+			    "valid, bound 1 us is no larger than that of a: taken if that lasts");
+	bench_free(bench);
+}
+
+static void a_long_line_is_cut_off(void **state)
+{
+	struct bench *bench = bench_of(1);
+
+	(void)state;
+	memset(bench->readings[0].text, 'x', sizeof bench->readings[0].text - 1);
+	says(bench, 0, 0, 3000, 0);
+	next_round(bench);
+	assert_int_equal(strlen(bench->status.sources[0].text), OWAMP_CLOCK_TEXT_SIZE - 1);
+	assert_memory_equal(bench->status.sources[0].text, "used: the only one that vouches; xx", 35);
+	bench_free(bench);
+}
+
+static void bounds_are_rounded_up(void **state)
+{
+	static const struct {
+		int64_t ns;
+		const char *text;
+	} cases[] = {
+		{0, "0 ns"},
+		{999, "999 ns"},
+		{1000, "1 us"},
+		{1001, "1.1 us"},
+		{2000, "2 us"},
+		{9901, "10 us"},
+		{20001, "20.1 us"},
+		{99901, "100 us"},
+		{100001, "101 us"},
+		{999001, "1000 us"},
+		{MS, "1 ms"},
+		{2099999, "2.1 ms"},
+		{SECOND, "1 s"},
+		{16 * SECOND + 1, "16.1 s"},
+		{3600 * SECOND, "3600 s"},
+	};
+	char text[WORDS_SIZE];
+
+	(void)state;
+	for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++)
+		assert_string_equal(words_bound(text, cases[i].ns), cases[i].text);
+}
+
+static void offsets_have_a_sign(void **state)
+{
+	char text[WORDS_SIZE];
+
+	(void)state;
+	assert_string_equal(words_offset(text, 0), "+0 ns");
+	assert_string_equal(words_offset(text, -310), "-310 ns");
+	assert_string_equal(words_offset(text, 2140), "+2.1 us");
+	assert_string_equal(words_offset(text, -33 * MS), "-33.0 ms");
+	assert_string_equal(words_offset(text, 3 * SECOND + 4 * MS), "+3.004 s");
+}
+
+static void ages_are_in_one_unit(void **state)
+{
+	char text[WORDS_SIZE];
+
+	(void)state;
+	assert_string_equal(words_age(text, 119 * SECOND), "119 s");
+	assert_string_equal(words_age(text, 120 * SECOND), "2 min");
+	assert_string_equal(words_age(text, 7199 * SECOND), "119 min");
+	assert_string_equal(words_age(text, 7200 * SECOND), "2 h");
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(the_kernel_tells_who_steers),
+		cmocka_unit_test(a_source_that_steers_knows_better),
+		cmocka_unit_test(two_that_steer_are_an_alarm_but_no_disagreement),
+		cmocka_unit_test(a_line_says_why),
+		cmocka_unit_test(a_long_line_is_cut_off),
+		cmocka_unit_test(bounds_are_rounded_up),
+		cmocka_unit_test(offsets_have_a_sign),
+		cmocka_unit_test(ages_are_in_one_unit),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

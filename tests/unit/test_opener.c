@@ -1,0 +1,476 @@
+/*
+ * The process that opens for one without privileges. Root's files are in a
+ * folder of root's; the client has the effective user nobody.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
+#include <sys/un.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "owamp/error.h"
+#include "owampd/opener.h"
+
+#define NOBODY  65534
+#define SKIPPED 77
+
+#define PATIENCE_MS 30000
+
+struct world {
+	char folder[64];
+	char socket[80];
+	char other_socket[80];
+	char device[80];
+	int server; /* of socket */
+	struct owamp_clock_config config;
+	struct opener *opener;
+	pid_t pid;
+};
+
+static void be_nobody(void)
+{
+	assert_int_equal(seteuid(NOBODY), 0);
+}
+
+static void be_root(void)
+{
+	assert_int_equal(seteuid(0), 0);
+}
+
+static int serve(const char *path)
+{
+	struct sockaddr_un address = {.sun_family = AF_UNIX};
+	int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+
+	assert_true(fd >= 0);
+	memcpy(address.sun_path, path, strlen(path) + 1);
+	assert_int_equal(bind(fd, (struct sockaddr *)&address, sizeof(address)), 0);
+	assert_int_equal(chmod(path, 0600), 0);
+	return fd;
+}
+
+/* Of ours; there is but one. */
+static pid_t child(void)
+{
+	FILE *file = fopen("/proc/thread-self/children", "r");
+	int pid = 0, other = 0;
+
+	assert_non_null(file);
+	assert_int_equal(fscanf(file, "%d %d", &pid, &other), 1);
+	(void)fclose(file);
+	return pid;
+}
+
+static int begin(void **state)
+{
+	struct world *world = calloc(1, sizeof(*world));
+
+	assert_non_null(world);
+	(void)snprintf(world->folder, sizeof(world->folder), "/tmp/owamp-opener-XXXXXX");
+	assert_non_null(mkdtemp(world->folder));
+	(void)snprintf(world->socket, sizeof(world->socket), "%s/socket", world->folder);
+	(void)snprintf(world->other_socket, sizeof(world->other_socket), "%s/other", world->folder);
+	(void)snprintf(world->device, sizeof(world->device), "%s/device", world->folder);
+	owamp_clock_config_default(&world->config);
+	world->config.count = 4;
+	owamp_clock_source_default(&world->config.sources[0], OWAMP_CLOCK_KIND_KERNEL);
+	owamp_clock_source_default(&world->config.sources[1], OWAMP_CLOCK_KIND_PTP);
+	owamp_clock_source_default(&world->config.sources[2], OWAMP_CLOCK_KIND_PHC);
+	owamp_clock_source_default(&world->config.sources[3], OWAMP_CLOCK_KIND_PTP);
+	memcpy(world->config.sources[1].ptp.socket, world->socket, sizeof(world->socket));
+	memcpy(world->config.sources[2].phc.device, world->device, sizeof(world->device));
+	memcpy(world->config.sources[3].ptp.socket, world->other_socket, sizeof(world->other_socket));
+	world->server = serve(world->socket);
+	assert_int_equal(opener_start(&world->opener, &world->config), 0);
+	world->pid = child();
+	be_nobody();
+	*state = world;
+	return 0;
+}
+
+static int end(void **state)
+{
+	struct world *world = *state;
+
+	opener_stop(world->opener);
+	be_root();
+	/* Nothing is left of it, not even something to wait for. */
+	assert_int_equal(waitpid(-1, NULL, WNOHANG), -1);
+	assert_int_equal(errno, ECHILD);
+	close(world->server);
+	(void)unlink(world->socket);
+	(void)unlink(world->other_socket);
+	(void)unlink(world->device);
+	assert_int_equal(rmdir(world->folder), 0);
+	free(world);
+	return 0;
+}
+
+static void refused(struct world *world, enum owamp_clock_object object, const char *path, int error)
+{
+	errno = 0;
+	assert_int_equal(opener_open(world->opener, object, path), -1);
+	assert_int_equal(errno, error);
+}
+
+static size_t descriptors(void)
+{
+	DIR *folder = opendir("/proc/self/fd");
+	size_t count = 0;
+
+	assert_non_null(folder);
+	while (readdir(folder))
+		count++;
+	(void)closedir(folder);
+	return count;
+}
+
+/* Whoever gets the descriptor can send, and can be answered. */
+static void test_socket(void **state)
+{
+	struct world *world = *state;
+	struct sockaddr_un from;
+	socklen_t size = sizeof(from);
+	char octet = 0;
+	int fd;
+
+	assert_int_equal(owamp_clock_open_path(OWAMP_CLOCK_OBJECT_SOCKET, world->socket), -1);
+	assert_int_equal(errno, EACCES);
+	fd = opener_open(world->opener, OWAMP_CLOCK_OBJECT_SOCKET, world->socket);
+	assert_true(fd >= 0);
+	assert_true(fcntl(fd, F_GETFD) & FD_CLOEXEC);
+	assert_int_equal(send(fd, "?", 1, 0), 1);
+	assert_int_equal(recvfrom(world->server, &octet, 1, 0, (struct sockaddr *)&from, &size), 1);
+	assert_int_equal(octet, '?');
+	assert_int_equal(sendto(world->server, "!", 1, 0, (struct sockaddr *)&from, size), 1);
+	assert_int_equal(recv(fd, &octet, 1, 0), 1);
+	assert_int_equal(octet, '!');
+	close(fd);
+}
+
+/* One that is for root only: /dev/zero by another name. */
+static void test_device(void **state)
+{
+	struct world *world = *state;
+	char octet = 1;
+	int fd;
+
+	be_root();
+	if (mknod(world->device, S_IFCHR | 0600, makedev(1, 5))) {
+		print_message("SKIPPED: no devices can be made here: %s\n", strerror(errno));
+		skip();
+	}
+	be_nobody();
+	assert_int_equal(owamp_clock_open_path(OWAMP_CLOCK_OBJECT_DEVICE, world->device), -1);
+	assert_int_equal(errno, EACCES);
+	fd = opener_open(world->opener, OWAMP_CLOCK_OBJECT_DEVICE, world->device);
+	assert_true(fd >= 0);
+	assert_int_equal(read(fd, &octet, 1), 1);
+	assert_int_equal(octet, 0);
+	assert_int_equal(fcntl(fd, F_GETFL) & O_ACCMODE, O_RDONLY);
+	close(fd);
+}
+
+static void test_not_listed(void **state)
+{
+	static const char *const devices[] = {"/etc/shadow",
+					      "/dev/mem",
+					      "/dev/ptp",
+					      "/dev/ptp-1",
+					      "/dev/ptp01",
+					      "/dev/ptp1024",
+					      "/dev/ptp1x",
+					      "/dev/ptp 1",
+					      "/dev/ptp1/../",
+					      "/dev/ptp99999999999999999999",
+					      ""};
+	struct world *world = *state;
+
+	for (size_t i = 0; i < sizeof(devices) / sizeof(devices[0]); i++)
+		refused(world, OWAMP_CLOCK_OBJECT_DEVICE, devices[i], EACCES);
+	refused(world, OWAMP_CLOCK_OBJECT_SOCKET, "/dev/log", EACCES);
+	refused(world, OWAMP_CLOCK_OBJECT_SOCKET, "/dev/ptp0", EACCES);
+	/* Each for what it is. */
+	refused(world, OWAMP_CLOCK_OBJECT_DEVICE, world->socket, EACCES);
+	refused(world, OWAMP_CLOCK_OBJECT_SOCKET, world->device, EACCES);
+	/* It would be opened if it were there. */
+	refused(world, OWAMP_CLOCK_OBJECT_DEVICE, "/dev/ptp1023", ENOENT);
+}
+
+/* Without a ptp source there is no reason to open /dev/ptpN. */
+static void test_no_ptp(void **state)
+{
+	struct world *world = *state;
+
+	opener_stop(world->opener);
+	be_root();
+	assert_true(opener_is_needed(&world->config));
+	world->config.count = 1;
+	assert_false(opener_is_needed(&world->config));
+	world->config.sources[0] = world->config.sources[2];
+	assert_true(opener_is_needed(&world->config));
+	assert_int_equal(opener_start(&world->opener, &world->config), 0);
+	be_nobody();
+	refused(world, OWAMP_CLOCK_OBJECT_DEVICE, world->device, ENOENT);
+	refused(world, OWAMP_CLOCK_OBJECT_DEVICE, "/dev/ptp1023", EACCES);
+	refused(world, OWAMP_CLOCK_OBJECT_SOCKET, world->socket, EACCES);
+}
+
+/* One that asks by itself, as whoever took over the server might. */
+static void test_forged(void **state)
+{
+	static const uint32_t indexes[] = {3, 15, 16 + 1024, UINT32_MAX};
+	struct world *world = *state;
+	int fd = opener_fd(world->opener);
+
+	for (size_t i = 0; i < sizeof(indexes) / sizeof(indexes[0]); i++) {
+		uint32_t request[2] = {1000, indexes[i]}, reply[2] = {0, 0};
+
+		assert_int_equal(send(fd, request, sizeof(request), 0), sizeof(request));
+		assert_int_equal(recv(fd, reply, sizeof(reply), 0), sizeof(reply));
+		assert_int_equal(reply[0], 1000);
+		assert_int_equal(reply[1], EACCES);
+	}
+	/* What is no request at all ends it. */
+	assert_int_equal(send(fd, "x", 1, 0), 1);
+	refused(world, OWAMP_CLOCK_OBJECT_SOCKET, world->socket, EPIPE);
+}
+
+/* What lies at the path is not what it should be; a FIFO must not keep anybody waiting. */
+static void test_wrong_kind(void **state)
+{
+	struct world *world = *state;
+
+	be_root();
+	assert_int_equal(mkfifo(world->device, 0600), 0);
+	be_nobody();
+	refused(world, OWAMP_CLOCK_OBJECT_DEVICE, world->device, ENODEV);
+	be_root();
+	assert_int_equal(unlink(world->device), 0);
+	close(open(world->device, O_CREAT | O_WRONLY, 0600));
+	assert_int_equal(symlink(world->socket, world->other_socket), 0);
+	be_nobody();
+	refused(world, OWAMP_CLOCK_OBJECT_DEVICE, world->device, ENODEV);
+	/* Links may be another's. */
+	refused(world, OWAMP_CLOCK_OBJECT_SOCKET, world->other_socket, ENOTSOCK);
+}
+
+static void test_server_restarts(void **state)
+{
+	struct world *world = *state;
+	int fd = opener_open(world->opener, OWAMP_CLOCK_OBJECT_SOCKET, world->socket);
+	size_t open_before;
+
+	assert_true(fd >= 0);
+	close(fd);
+	open_before = descriptors();
+	be_root();
+	close(world->server);
+	be_nobody();
+	refused(world, OWAMP_CLOCK_OBJECT_SOCKET, world->socket, ECONNREFUSED);
+	be_root();
+	assert_int_equal(unlink(world->socket), 0);
+	be_nobody();
+	refused(world, OWAMP_CLOCK_OBJECT_SOCKET, world->socket, ENOENT);
+	be_root();
+	world->server = serve(world->socket);
+	be_nobody();
+	fd = opener_open(world->opener, OWAMP_CLOCK_OBJECT_SOCKET, world->socket);
+	assert_true(fd >= 0);
+	assert_int_equal(send(fd, "?", 1, 0), 1);
+	close(fd);
+	assert_int_equal(descriptors(), open_before);
+}
+
+/* A line of /proc/PID/status behind its name. */
+static void assert_status(pid_t pid, const char *name, const char *wanted)
+{
+	char path[64], line[256];
+	size_t size = strlen(name);
+	FILE *file;
+
+	(void)snprintf(path, sizeof(path), "/proc/%d/status", (int)pid);
+	file = fopen(path, "r");
+	assert_non_null(file);
+	do {
+		assert_non_null(fgets(line, sizeof(line), file));
+	} while (strncmp(line, name, size) != 0 || line[size] != ':');
+	(void)fclose(file);
+	line[strcspn(line, "\n")] = '\0';
+	assert_string_equal(line + size + 2, wanted);
+}
+
+static void assert_descriptors(pid_t pid, const char *const *wanted, size_t count)
+{
+	char path[80], target[256];
+	size_t found = 0;
+	struct dirent *entry;
+	DIR *folder;
+
+	(void)snprintf(path, sizeof(path), "/proc/%d/fd", (int)pid);
+	folder = opendir(path);
+	assert_non_null(folder);
+	while ((entry = readdir(folder)))
+		found += entry->d_name[0] != '.';
+	(void)closedir(folder);
+	assert_int_equal(found, count);
+	for (size_t i = 0; i < count; i++) {
+		ssize_t size;
+
+		(void)snprintf(path, sizeof(path), "/proc/%d/fd/%zu", (int)pid, i);
+		size = readlink(path, target, sizeof(target) - 1);
+		assert_true(size > 0);
+		assert_memory_equal(target, wanted[i], strlen(wanted[i]));
+	}
+}
+
+/* Of root it has what opening takes, and nothing more. */
+static void test_privileges(void **state)
+{
+	static const char *const wanted[] = {"/dev/null", "/dev/null", "/dev/null", "socket:"};
+	struct world *world = *state;
+	char path[64], target[64] = "";
+
+	be_root();
+	assert_status(world->pid, "Name", "owampd-opener");
+	assert_status(world->pid, "Uid", "0\t0\t0\t0");
+	assert_status(world->pid, "Groups", " ");
+	/* CAP_DAC_OVERRIDE is number 1. */
+	assert_status(world->pid, "CapInh", "0000000000000000");
+	assert_status(world->pid, "CapPrm", "0000000000000002");
+	assert_status(world->pid, "CapEff", "0000000000000002");
+	assert_status(world->pid, "CapBnd", "0000000000000002");
+	assert_status(world->pid, "CapAmb", "0000000000000000");
+	assert_status(world->pid, "NoNewPrivs", "1");
+	assert_descriptors(world->pid, wanted, 4);
+	(void)snprintf(path, sizeof(path), "/proc/%d/cwd", (int)world->pid);
+	assert_int_equal(readlink(path, target, sizeof(target) - 1), 1);
+	assert_string_equal(target, "/");
+	be_nobody();
+}
+
+static void test_signals(void **state)
+{
+	static const int signals[] = {SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGPIPE, SIGTSTP};
+	struct world *world = *state;
+	int fd;
+
+	be_root();
+	for (size_t i = 0; i < sizeof(signals) / sizeof(signals[0]); i++)
+		assert_int_equal(kill(world->pid, signals[i]), 0);
+	be_nobody();
+	fd = opener_open(world->opener, OWAMP_CLOCK_OBJECT_SOCKET, world->socket);
+	assert_true(fd >= 0);
+	close(fd);
+}
+
+static void test_killed(void **state)
+{
+	struct world *world = *state;
+	struct pollfd hung_up = {.fd = opener_fd(world->opener)};
+
+	assert_int_equal(poll(&hung_up, 1, 0), 0);
+	be_root();
+	assert_int_equal(kill(world->pid, SIGKILL), 0);
+	be_nobody();
+	assert_int_equal(poll(&hung_up, 1, PATIENCE_MS), 1);
+	assert_true(hung_up.revents & POLLHUP);
+	refused(world, OWAMP_CLOCK_OBJECT_SOCKET, world->socket, EPIPE);
+	refused(world, OWAMP_CLOCK_OBJECT_SOCKET, world->socket, EPIPE);
+	assert_string_equal(opener_end(world->opener), "Killed");
+	refused(world, OWAMP_CLOCK_OBJECT_SOCKET, world->socket, EPIPE);
+}
+
+/* An answer that comes too late is not taken for that to the next request. */
+static void test_late_answer(void **state)
+{
+	struct world *world = *state;
+	size_t open_before;
+	char octet;
+	int other, fd;
+
+	be_root();
+	other = serve(world->other_socket);
+	assert_int_equal(kill(world->pid, SIGSTOP), 0);
+	be_nobody();
+	open_before = descriptors();
+	refused(world, OWAMP_CLOCK_OBJECT_SOCKET, world->socket, ETIMEDOUT);
+	be_root();
+	assert_int_equal(kill(world->pid, SIGCONT), 0);
+	be_nobody();
+	fd = opener_open(world->opener, OWAMP_CLOCK_OBJECT_SOCKET, world->other_socket);
+	assert_true(fd >= 0);
+	assert_int_equal(descriptors(), open_before + 1);
+	assert_int_equal(send(fd, "?", 1, 0), 1);
+	assert_int_equal(recv(world->server, &octet, 1, MSG_DONTWAIT), -1);
+	assert_int_equal(recv(other, &octet, 1, MSG_DONTWAIT), 1);
+	close(fd);
+	close(other);
+}
+
+/* The client ends without a word, and could not kill it: it is nobody by then. */
+static void test_client_dies(void **state)
+{
+	struct world *world = *state;
+	struct opener *opener;
+	int ends[2], status;
+	pid_t client, orphan = 0;
+
+	opener_stop(world->opener);
+	world->opener = NULL;
+	be_root();
+	assert_int_equal(prctl(PR_SET_CHILD_SUBREAPER, 1L, 0L, 0L, 0L), 0);
+	assert_int_equal(pipe(ends), 0);
+	client = fork();
+	assert_true(client >= 0);
+	if (client == 0) {
+		if (opener_start(&opener, &world->config))
+			_exit(2);
+		orphan = child();
+		if (setresuid(NOBODY, NOBODY, NOBODY) || write(ends[1], &orphan, sizeof(orphan)) < 0)
+			_exit(3);
+		_exit(0);
+	}
+	assert_int_equal(waitpid(client, &status, 0), client);
+	assert_int_equal(status, 0);
+	assert_int_equal(read(ends[0], &orphan, sizeof(orphan)), sizeof(orphan));
+	close(ends[0]);
+	close(ends[1]);
+	/* The test's time limit bounds this. */
+	assert_int_equal(waitpid(orphan, &status, 0), orphan);
+	assert_int_equal(prctl(PR_SET_CHILD_SUBREAPER, 0L, 0L, 0L, 0L), 0);
+	be_nobody();
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, begin, end)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		TEST(test_socket),  TEST(test_device),     TEST(test_not_listed),      TEST(test_no_ptp),
+		TEST(test_forged),  TEST(test_wrong_kind), TEST(test_server_restarts), TEST(test_privileges),
+		TEST(test_signals), TEST(test_killed),     TEST(test_late_answer),     TEST(test_client_dies),
+	};
+
+	if (geteuid() != 0) {
+		(void)fprintf(stderr, "SKIPPED, NOTHING WAS TESTED: this needs root\n");
+		return SKIPPED;
+	}
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
