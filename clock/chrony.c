@@ -173,15 +173,11 @@ static void say_bad_answer(const struct chrony *chrony, enum chrony_reply kind, 
 	}
 }
 
-/* 0, or an errno value. An error of an earlier question may come with this one. */
+/* 0, or an errno value. A full queue is that of a chronyd that does not read. */
 static int send_request(int fd, const uint8_t request[CHRONY_REQUEST_SIZE])
 {
-	for (int tries = 0; tries < 2; tries++) {
-		if (send(fd, request, CHRONY_REQUEST_SIZE, MSG_NOSIGNAL) == CHRONY_REQUEST_SIZE)
-			return 0;
-	}
-	if (errno == ENOTCONN) /* a Unix socket, after it was refused */
-		return ECONNREFUSED;
+	if (send(fd, request, CHRONY_REQUEST_SIZE, MSG_NOSIGNAL) == CHRONY_REQUEST_SIZE)
+		return 0;
 	return errno == EAGAIN ? ETIMEDOUT : errno;
 }
 

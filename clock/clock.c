@@ -1,197 +1,29 @@
 #include <owamp/clock.h>
 
-#include <assert.h>
-#include <errno.h>
 #include <poll.h>
-#include <pthread.h>
-#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 #include <sys/eventfd.h>
 #include <sys/prctl.h>
 #include <unistd.h>
 
 #include <owamp/engine.h>
 #include <owamp/error.h>
-#include <owamp/timestamp.h>
 
-#include "latch.h"
-#include "leap.h"
+#include "clock_internal.h"
 #include "phc.h"
-#include "select.h"
 #include "settings.h"
-#include "step.h"
 
 #define SECOND_NS INT64_C(1000000000)
 
-#define INTERVAL_NS SECOND_NS
+#define INTERVAL_NS CLOCK_INTERVAL_NS
 
 /* At the start and after a step a few rounds follow each other faster: nobody wants to wait for a verdict. */
-#define HURRY_NS     (INTERVAL_NS / 4)
-#define HURRY_ROUNDS 8
-
-/* Stamps of a leap second's surroundings are ambiguous; rounds are a second apart. */
-#define LEAPING_NS (2 * SECOND_NS)
-#define DAY_S      86400
-
-/* A round in which the clock was set is begun anew, but not for ever. */
-#define ROUND_TRIES 5
-
-/* A smaller change of CLOCK_REALTIME less CLOCK_MONOTONIC is the reading's. */
-#define DEVIATION_NS 1000
-
-/* A hardware clock to sample. */
-struct watch {
-	struct watch *next;
-	struct clock_phc *phc;
-	bool sampled; /* in this second */
-};
-
-struct owamp_clock {
-	struct latch latch; /* of the snapshot */
-	/* Of the offsets, for who needs no more: CLOCK_REALTIME less CLOCK_MONOTONIC. */
-	_Atomic int64_t shift_ns;
-	_Atomic int64_t shift_error_ns;
-	atomic_uint_fast64_t rounds;
-
-	struct owamp_clock_config config;
-	struct clock_opener opener;
-	struct leap_table leap;
-
-	/* The sampling thread's, once there is one. */
-	struct clock_source sources[OWAMP_CLOCK_SOURCES_MAX];
-	size_t source_count;
-	struct select *select;
-	struct step_reading offsets; /* of the clocks, since the system clock was last set */
-	int64_t leap_mono;           /* when a leap second was last seen; 0: never */
-	unsigned hurry;              /* rounds to be taken in a hurry */
-
-	pthread_t thread;
-	int wake;      /* eventfd: something to do before the next round */
-	int set_timer; /* -1: not to be had, so that steps are noticed in the next round only */
-	pthread_mutex_t lock;
-	pthread_cond_t idle; /* sampling has become NULL */
-	bool quit;
-	struct watch *watches;
-	const struct clock_phc *sampling; /* by the thread, without the lock */
-	struct owamp_clock_status status;
-};
+#define HURRY_NS (INTERVAL_NS / 4)
 
 int clock_open(const struct clock_opener *opener, enum owamp_clock_object object, const char *path)
 {
 	return opener->open(opener->context, object, path);
-}
-
-static void publish(struct owamp_clock *clock)
-{
-	struct owamp_clock_snapshot snapshot;
-
-	select_snapshot(clock->select, &snapshot);
-	snapshot.real_less_mono_ns = clock->offsets.real_less_mono_ns;
-	latch_write(&clock->latch, &snapshot, sizeof snapshot);
-	pthread_mutex_lock(&clock->lock);
-	select_status(clock->select, &clock->status);
-	clock->status.snapshot.real_less_mono_ns = snapshot.real_less_mono_ns;
-	pthread_mutex_unlock(&clock->lock);
-}
-
-static void forget_history(struct owamp_clock *clock)
-{
-	for (size_t i = 0; i < clock->source_count; i++) {
-		if (clock->sources[i].ops->stepped)
-			clock->sources[i].ops->stepped(clock->sources[i].self);
-	}
-	clock->hurry = HURRY_ROUNDS;
-}
-
-/* As long as nothing is set the offsets are the same: the closest reading of them is the best. */
-static bool says_more(const struct step_reading *before, const struct step_reading *now)
-{
-	return now->uncertainty_ns < before->uncertainty_ns ||
-	       llabs(now->tai_less_mono_ns - before->tai_less_mono_ns) > SECOND_NS / 2;
-}
-
-static void keep_offsets(struct owamp_clock *clock, const struct step_reading *reading)
-{
-	clock->offsets = *reading;
-	clock->shift_ns = reading->real_less_mono_ns;
-	clock->shift_error_ns = reading->uncertainty_ns;
-}
-
-/* What became of the clock since the last look; if it is not what it was, everybody knows. */
-static enum step_kind look_for_step(struct owamp_clock *clock, struct step_reading *now)
-{
-	int64_t step_ns = 0;
-	enum step_kind kind;
-
-	step_read(now);
-	kind = step_judge(&clock->offsets, now, &step_ns);
-	if (kind != STEP_NONE || says_more(&clock->offsets, now))
-		keep_offsets(clock, now);
-	now->real_less_mono_ns = clock->offsets.real_less_mono_ns;
-	if (kind == STEP_NONE)
-		return kind;
-	if (kind == STEP_LEAP)
-		clock->leap_mono = now->mono_ns;
-	else
-		select_stepped(clock->select, now->mono_ns, step_ns);
-	publish(clock);
-	if (kind != STEP_LEAP)
-		forget_history(clock);
-	return kind;
-}
-
-static bool is_leaping(const struct owamp_clock *clock, const struct step_reading *now, int32_t announced)
-{
-	int64_t to_midnight = DAY_S * SECOND_NS - now->real_ns % (DAY_S * SECOND_NS);
-
-	if (clock->leap_mono && now->mono_ns - clock->leap_mono < LEAPING_NS)
-		return true;
-	return announced != 0 && to_midnight < LEAPING_NS;
-}
-
-static void ask_kernel(const struct owamp_clock *clock, const struct step_reading *now,
-		       struct select_facts *facts)
-{
-	*facts = (struct select_facts){
-		.mono_ns = now->mono_ns,
-		.real_ns = now->real_ns,
-		.real_less_mono_ns = now->real_less_mono_ns,
-	};
-	(void)clock_kernel_facts(&facts->kernel);
-	facts->leaping = is_leaping(clock, now, facts->kernel.leap);
-	facts->smear_ns = llabs(leap_smear(&clock->leap, clock->config.smear_ns, now->real_ns));
-	if (facts->kernel.tai_utc == 0)
-		facts->kernel.tai_utc = leap_tai_utc(&clock->leap, now->real_ns);
-}
-
-/* What the sources say, all of it since the clock was last set. */
-static void sample(struct owamp_clock *clock)
-{
-	struct clock_reading readings[OWAMP_CLOCK_SOURCES_MAX];
-	struct step_reading now;
-	struct select_facts facts;
-	int tries = 0;
-
-	(void)look_for_step(clock, &now);
-	do {
-		ask_kernel(clock, &now, &facts);
-		for (size_t i = 0; i < clock->source_count; i++) {
-			struct clock_now look = {.tai_utc = facts.kernel.tai_utc};
-
-			look.mono_ns = owamp_mono_ns();
-			look.real_ns = look.mono_ns + now.real_less_mono_ns;
-			readings[i] = (struct clock_reading){.source = OWAMP_CLOCK_NONE, .drift_ppb = -1};
-			clock->sources[i].ops->sample(clock->sources[i].self, &look, &readings[i]);
-		}
-	} while (look_for_step(clock, &now) != STEP_NONE && ++tries < ROUND_TRIES);
-	facts.mono_ns = now.mono_ns;
-	facts.real_ns = now.real_ns;
-	facts.real_less_mono_ns = now.real_less_mono_ns;
-	select_round(clock->select, &facts, readings);
-	publish(clock);
-	clock->rounds++;
 }
 
 static struct watch *unsampled(struct owamp_clock *clock)
@@ -274,11 +106,11 @@ static void pass_time(struct owamp_clock *clock, int64_t *round, int64_t second)
 	if (wait_until(clock, until)) {
 		struct step_reading now;
 
-		if (look_for_step(clock, &now) != STEP_NONE)
+		if (clock_look_for_step(clock, &now) != STEP_NONE)
 			*round = now.mono_ns;
 	}
 	if (owamp_mono_ns() >= *round) {
-		sample(clock);
+		clock_sample(clock);
 		*round = next_round(clock, *round);
 	}
 }
@@ -388,7 +220,6 @@ static void destroy(struct owamp_clock *clock)
 static int start(struct owamp_clock *clock, char *text, size_t size)
 {
 	int error = load_leap_seconds(clock, text, size);
-	struct step_reading offsets;
 
 	if (!error)
 		error = select_new(&clock->select, &clock->config);
@@ -398,10 +229,9 @@ static int start(struct owamp_clock *clock, char *text, size_t size)
 		error = OWAMP_ESYSTEM;
 	if (error)
 		return error;
-	step_read(&offsets);
-	keep_offsets(clock, &offsets);
-	clock->hurry = HURRY_ROUNDS;
-	sample(clock);
+	step_read(&clock->offsets);
+	clock->hurry = CLOCK_HURRY_ROUNDS;
+	clock_sample(clock);
 	return pthread_create(&clock->thread, NULL, run, clock) ? OWAMP_ESYSTEM : 0;
 }
 
@@ -493,62 +323,4 @@ void clock_forget_phc(struct owamp_clock *clock, struct clock_phc *phc)
 		pthread_cond_wait(&clock->idle, &clock->lock);
 	pthread_mutex_unlock(&clock->lock);
 	free(watch);
-}
-
-void owamp_clock_read(const struct owamp_clock *clock, struct owamp_clock_snapshot *snapshot)
-{
-	latch_read(&clock->latch, snapshot, sizeof *snapshot);
-}
-
-void owamp_clock_status(struct owamp_clock *clock, struct owamp_clock_status *status)
-{
-	pthread_mutex_lock(&clock->lock);
-	*status = clock->status;
-	pthread_mutex_unlock(&clock->lock);
-}
-
-uint64_t owamp_clock_rounds(const struct owamp_clock *clock)
-{
-	return clock->rounds;
-}
-
-int64_t owamp_clock_bound(const struct owamp_clock_snapshot *snapshot, int64_t now_mono)
-{
-	int64_t age = now_mono - snapshot->sampled_at_mono;
-
-	/* Rounded up; an age of hours (a suspended machine) stays far from overflow. */
-	if (age <= 0)
-		return snapshot->bound_ns;
-	return snapshot->bound_ns + age / 1000000 * snapshot->drift_ppb / 1000 + snapshot->drift_ppb / 1000 +
-	       1;
-}
-
-uint16_t owamp_clock_error(const struct owamp_clock *clock, int64_t now_mono, int64_t extra_ns)
-{
-	struct owamp_clock_snapshot snapshot;
-
-	owamp_clock_read(clock, &snapshot);
-	return owamp_error_estimate((uint64_t)(owamp_clock_bound(&snapshot, now_mono) + extra_ns),
-				    snapshot.synchronized);
-}
-
-int64_t owamp_clock_deviation(const struct owamp_clock *clock, int64_t before_mono, int64_t real_ns,
-			      int64_t after_mono)
-{
-	int64_t shift = clock->shift_ns, slack = clock->shift_error_ns + DEVIATION_NS;
-	int64_t least = real_ns - after_mono, most = real_ns - before_mono;
-
-	if (shift >= least - slack && shift <= most + slack)
-		return 0;
-	return most < shift ? most - shift : least - shift;
-}
-
-uint16_t owamp_clock_error_set(const struct owamp_clock *clock, int64_t now_mono, int64_t extra_ns,
-			       int64_t deviation_ns)
-{
-	struct owamp_clock_snapshot snapshot;
-
-	owamp_clock_read(clock, &snapshot);
-	return owamp_error_estimate(
-		(uint64_t)(owamp_clock_bound(&snapshot, now_mono) + extra_ns + llabs(deviation_ns)), false);
 }

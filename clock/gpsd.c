@@ -29,8 +29,9 @@
 
 #define RETRY_NS SECOND_NS
 
-/* What is left then is read at the next sample. */
-#define DRAIN_NS (CLOCK_SOURCE_WAIT_NS / 2)
+/* What is left then is read at the next sample: ten receivers that report ten times a second send less. */
+#define DRAIN_NS    (CLOCK_SOURCE_WAIT_NS / 2)
+#define DRAIN_LINES 1000
 
 /* gpsd speaks only when its receivers do: after so much silence it is asked for something, */
 #define ASK_NS (5 * SECOND_NS)
@@ -220,7 +221,7 @@ static bool drain(struct gps *gps, const struct clock_now *now)
 {
 	int64_t end = owamp_mono_ns() + DRAIN_NS;
 
-	do {
+	for (int i = 0; i < DRAIN_LINES && owamp_mono_ns() < end; i++) {
 		int result;
 
 		gps->line[0] = '\0';
@@ -235,7 +236,7 @@ static bool drain(struct gps *gps, const struct clock_now *now)
 			gps->drained_mono = now->mono_ns;
 			return true;
 		}
-	} while (owamp_mono_ns() < end);
+	}
 	return true;
 }
 

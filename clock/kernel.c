@@ -99,26 +99,25 @@ int clock_kernel_facts(struct clock_kernel_facts *facts)
 /* maxerror, and what the kernel itself has yet to slew away of the offset it was given last. */
 static int64_t error_of(const struct timex *timex)
 {
-	const int64_t limit = PHASE_LIMIT_US * INT64_C(1000);
-	int64_t pending = timex->status & STA_NANO ? timex->offset : timex->offset * INT64_C(1000);
+	const int64_t unit_ns = timex->status & STA_NANO ? 1 : 1000;
 
-	if (timex->maxerror < 0 || timex->maxerror >= PHASE_LIMIT_US || llabs(pending) >= limit)
-		return limit;
-	return timex->maxerror * INT64_C(1000) + TRUNCATED_NS + llabs(pending);
+	if (timex->maxerror < 0 || timex->maxerror >= PHASE_LIMIT_US ||
+	    timex->offset <= -PHASE_LIMIT_US * 1000 || timex->offset >= PHASE_LIMIT_US * 1000)
+		return PHASE_LIMIT_US * INT64_C(1000);
+	return timex->maxerror * INT64_C(1000) + TRUNCATED_NS + llabs(timex->offset) * unit_ns;
 }
 
 static const char *doubt(const struct timex *timex)
 {
 	switch (steering_of(timex)) {
 	case OWAMP_CLOCK_STEERED_BY_PTP:
-		return "ptp4l or phc2sys steers the clock, and tells the kernel no error";
+		return "ptp4l or phc2sys steers the clock and tells the kernel no error";
 	case OWAMP_CLOCK_STEERED_BY_SNTP:
 		return "who steers the clock claims an error of 0, as SNTP clients do (systemd-timesyncd)";
 	case OWAMP_CLOCK_STEERED_BY_NTP:
 		return NULL;
 	default:
-		return "nobody tells the kernel that the clock is synchronized (STA_UNSYNC; chronyd does "
-		       "with rtcsync)";
+		return "nobody tells the kernel that the clock is synchronized (STA_UNSYNC)";
 	}
 }
 

@@ -8,6 +8,9 @@
 #define SECOND_NS INT64_C(1000000000)
 #define PPB       1000000000
 
+/* Rounds are no further apart, unless the machine stands still. */
+#define ROUND_NS (2 * SECOND_NS)
+
 /* Between two leap seconds there is more, between two looks at one there is less. */
 #define LEAP_APART_NS (60 * SECOND_NS)
 
@@ -43,8 +46,8 @@ static void note_leap(struct select *select)
 	if (!select->facts.leaping)
 		return;
 	if (select->leap_to_mono == 0 || select->leap_to_mono < mono_ns - LEAP_APART_NS)
-		select->leap_from_mono = mono_ns - SECOND_NS;
-	select->leap_to_mono = mono_ns;
+		select->leap_from_mono = mono_ns - ROUND_NS;
+	select->leap_to_mono = mono_ns + ROUND_NS;
 }
 
 /*
@@ -86,7 +89,7 @@ static void hear_measurement(struct select *select, struct member *member)
 		return;
 	}
 	if (member->broken && !repeated)
-		track_forget(&member->track);
+		track_forget(&member->track, member->interval.drift_ppb);
 	if (track_add(&member->track, &member->reading, freq_ppb)) {
 		/* What was changed since the last round was changed after this measurement, or before. */
 		track_idle(&member->track, select->freq_before_ppb);
@@ -237,6 +240,15 @@ static void state_leap(struct select *select)
 	}
 }
 
+/* Against a time that begins or ends to be smeared all clocks turn: a line through both is none. */
+static void break_at_smear(struct select *select)
+{
+	if ((select->facts.smear_ns > 0) == (select->smear_before_ns > 0))
+		return;
+	for (size_t i = 0; i < select->config.count; i++)
+		select->members[i].broken = true;
+}
+
 void select_round(struct select *select, const struct select_facts *facts,
 		  const struct clock_reading *readings)
 {
@@ -245,6 +257,7 @@ void select_round(struct select *select, const struct select_facts *facts,
 	select->facts = *facts;
 	select->now_mono = facts->mono_ns;
 	note_leap(select);
+	break_at_smear(select);
 	for (size_t i = 0; i < select->config.count; i++)
 		hear(select, i, &readings[i]);
 	conflict_look(select);
@@ -260,7 +273,7 @@ void select_round(struct select *select, const struct select_facts *facts,
 
 static void forget(struct member *member)
 {
-	track_forget(&member->track);
+	track_forget(&member->track, member->interval.drift_ppb);
 	member->valid = member->holdover = false;
 	member->confirmations = member->better = member->equal = 0;
 }

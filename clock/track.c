@@ -8,13 +8,16 @@
 /* Rounding of the doubles, not of the line. */
 #define ROUNDING 1e-6
 
+/* The scatter in the largest residual of many. */
+#define SPREAD 3
+
 /*
- * Student's t of two-sided 0.1 %, for 1 degree of freedom and up: what a slope
+ * Student's t of two-sided 0.01 %, for 1 degree of freedom and up: what a slope
  * may be off by, in its standard errors. Of three points it says next to
  * nothing, which is the truth.
  */
-static const double student[TRACK_POINTS - 2] = {636.6, 31.60, 12.92, 8.610, 6.869, 5.959, 5.408,
-						 5.041, 4.781, 4.587, 4.437, 4.318, 4.221, 4.140};
+static const double student[TRACK_POINTS - 2] = {6366.2, 99.99, 28.00, 15.54, 11.18, 9.082, 7.885,
+						 7.120,  6.594, 6.211, 5.921, 5.694, 5.513, 5.363};
 
 static int64_t ceiling(double value, int64_t most)
 {
@@ -76,8 +79,10 @@ static void fit(struct track *track)
 	fit_residuals(track, mean_y - track->slope_ppb * mean_x, width);
 }
 
-void track_forget(struct track *track)
+void track_forget(struct track *track, int64_t drift_ppb)
 {
+	if (track->count > 0)
+		track->before_ppb = drift_ppb;
 	track->count = 0;
 }
 
@@ -116,7 +121,7 @@ bool track_add(struct track *track, const struct clock_reading *reading, int64_t
 
 	if (track->count > 0 &&
 	    (strcmp(track->source, reading->source) != 0 || reading->mono_ns < latest(track)->mono_ns))
-		track_forget(track);
+		track->count = 0;
 	track->source = reading->source;
 	track->error_ns = reading->error_ns;
 	track->stated_ppb = reading->drift_ppb;
@@ -151,9 +156,9 @@ static int64_t steered_ppb(const struct track *track, size_t since)
 }
 
 /*
- * The largest distance from the line, twice: what is still to come may be
- * further away than what has come; and more the fewer there are, for a line
- * follows the few it is drawn through.
+ * The largest distance from the line, three times: what is still to come may
+ * be further away than what has come, and a line follows what it is drawn
+ * through; the more so the fewer there are.
  */
 static int64_t scatter_ns(const struct track *track)
 {
@@ -163,7 +168,7 @@ static int64_t scatter_ns(const struct track *track)
 	if (track->filtered)
 		return 0;
 	if (track->count >= TRACK_LINE)
-		scatter = ceiling(2 * n / (n - 2) * track->residual_ns, INTERVAL_LIMIT_NS);
+		scatter = ceiling(SPREAD * n / (n - 2) * track->residual_ns, INTERVAL_LIMIT_NS);
 	if (track->count < TRACK_MANY && scatter < track->error_ns)
 		scatter = track->error_ns;
 	return scatter;
@@ -188,15 +193,24 @@ static bool is_locked(const struct track *track)
 	       interval_magnitude(track->points[track->count - 1].offset_ns) <= track->error_ns;
 }
 
+static int64_t drift_without_line(const struct track *track, int64_t drift_max_ppb)
+{
+	int64_t drift = TRACK_STEERED_PPB;
+
+	if (drift < track->before_ppb)
+		drift = track->before_ppb;
+	if (!is_locked(track) || drift >= drift_max_ppb)
+		return drift_max_ppb;
+	return interval_add(drift, steered_ppb(track, 0));
+}
+
 static int64_t drift_ppb(const struct track *track, int64_t drift_max_ppb)
 {
 	if (track->stated_ppb >= 0)
 		return interval_add(track->stated_ppb, steered_ppb(track, track->count - 1));
 	if (track->count >= TRACK_LINE)
 		return interval_add(line_ppb(track, drift_max_ppb), steered_ppb(track, 0));
-	if (is_locked(track) && TRACK_STEERED_PPB < drift_max_ppb)
-		return interval_add(TRACK_STEERED_PPB, steered_ppb(track, 0));
-	return drift_max_ppb;
+	return drift_without_line(track, drift_max_ppb);
 }
 
 void track_interval(const struct track *track, int64_t drift_max_ppb, struct interval *interval)

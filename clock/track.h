@@ -35,7 +35,8 @@
 
 /*
  * Of a clock that is steered by the source itself and is within its error of
- * it, as long as there is no line: what is left to be learnt of its frequency.
+ * it, as long as there is no line: what is left to be learnt of its frequency,
+ * unless it was seen to run off faster.
  */
 #define TRACK_STEERED_PPB 10000
 
@@ -59,13 +60,15 @@ struct track {
 	int64_t stated_ppb; /* -1: none */
 	bool filtered;
 	bool steers;
+	int64_t before_ppb; /* the drift before the history began */
 	/* Of the line, if there are TRACK_LINE points. */
 	double slope_ppb;
 	double slope_error_ppb;
 	double residual_ns; /* the largest */
 };
 
-void track_forget(struct track *track);
+/* drift_ppb: what it came to in the end. */
+void track_forget(struct track *track, int64_t drift_ppb);
 
 /* Its latest measurement is this one. */
 bool track_ends_with(const struct track *track, const struct clock_reading *reading);

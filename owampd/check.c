@@ -125,6 +125,15 @@ static void check_pid_file(struct check *check)
 		fail(check, "pid_file %s: cannot be written: %s", path, strerror(errno));
 }
 
+/* As root, if that is what we are: then it is made for the server's user. */
+static void check_status_socket(struct check *check)
+{
+	const char *path = check->config->status_socket;
+
+	if (path && !folder_takes_files(path))
+		fail(check, "status_socket %s: cannot be made: %s", path, strerror(errno));
+}
+
 /* As the server's user. */
 static int check_archive(void *context)
 {
@@ -188,6 +197,7 @@ unsigned check_config(const struct config *config, void (*log)(void *context, co
 
 	check_files(&check);
 	check_pid_file(&check);
+	check_status_socket(&check);
 	check_interfaces(&check);
 	check_clock(&check);
 	if (privileges_find(&privileges, config, error, sizeof(error)))

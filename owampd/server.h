@@ -207,8 +207,6 @@ bool session_any_new(const struct connection *connection);
 void session_log_receiver(const struct session *session, const struct owamp_receive_health *health,
 			  uint32_t cut, const char *how, const char *reason);
 void session_log_sender(const struct session *session);
-/* What the clock did, behind a reason, which may be NULL; NULL if it was not set. Returns text. */
-char *session_clock_text(char *text, size_t size, const char *reason, uint32_t steps, int64_t step_ns);
 
 /* session_run.c */
 /* No more packets: all were sent or have arrived, or it was ended. */

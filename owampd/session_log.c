@@ -7,30 +7,12 @@
 
 #include "append.h"
 #include "log.h"
+#include "step_text.h"
 
 struct missing {
 	uint64_t lost;
 	uint64_t dropped; /* by us, not the network */
 };
-
-/* Of a clock that was set: to the millisecond if that says anything. */
-char *session_clock_text(char *text, size_t size, const char *reason, uint32_t steps, int64_t step_ns)
-{
-	int64_t amount = step_ns < 0 ? -step_ns : step_ns;
-	int decimals = amount >= 1000000 ? 3 : amount >= 1000 ? 6 : 9;
-
-	if (steps == 0)
-		return NULL;
-	text[0] = '\0';
-	if (reason)
-		append(text, size, "%s; ", reason);
-	append(text, size, "this host's clock was set ");
-	if (steps > 1)
-		append(text, size, "%" PRIu32 " times, ", steps);
-	append(text, size, "by %+.*f s%s during the session", decimals, (double)step_ns / 1e9,
-	       steps > 1 ? " in all," : "");
-	return text;
-}
 
 /* What was never sent is not lost: packets beyond the sender's last, and those it skipped. */
 static struct missing count_missing(const struct session *session,
@@ -127,7 +109,7 @@ void session_log_sender(const struct session *session)
 	if (health.send_errors)
 		append(line, sizeof line, "; %" PRIu64 " send errors, last: %s", health.send_errors,
 		       strerror(health.last_errno));
-	if (session_clock_text(clock, sizeof clock, NULL, health.clock_steps, health.clock_step_ns))
+	if (step_text(clock, sizeof clock, NULL, health.clock_steps, health.clock_step_ns))
 		append(line, sizeof line, "; %s", clock);
 	log_write(line[0] ? LOG_WARNING : LOG_INFO,
 		  "%s: session %s ended: %" PRIu64

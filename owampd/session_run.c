@@ -9,6 +9,7 @@
 #include <owamp/error.h>
 
 #include "log.h"
+#include "step_text.h"
 
 /* How long a receiver may go on after a Stop-Sessions, beyond its Timeout. */
 #define SETTLE_NS INT64_C(2000000000)
@@ -210,7 +211,7 @@ static void end_receiver(struct session *session, enum archive_outcome outcome, 
 		session->collecting = NULL;
 		session_not_running(session);
 		end.receive_health = &health;
-		if (session_clock_text(all, sizeof all, end.reason, health.clock_steps, health.clock_step_ns))
+		if (step_text(all, sizeof all, end.reason, health.clock_steps, health.clock_step_ns))
 			end.reason = all;
 	}
 	/* The rest of the grant is the store's now. */

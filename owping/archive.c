@@ -194,31 +194,19 @@ static void tell(const struct owping_archive *archive, const struct owping_optio
 				archive->path, sid, archived->reason);
 }
 
-static int put_clock(struct archive *archive, const struct owping_run *run,
-		     const struct owping_clock *reading, int64_t step_ns)
-{
-	struct archive_clock clock = {
-		.time_ns = reading->time_ns,
-		.program = owping_program_name(run->options->program),
-		.source = reading->snapshot.source,
-		.synchronized = reading->snapshot.synchronized,
-		.bound_ns = reading->snapshot.bound_ns,
-		.step_ns = step_ns,
-	};
-
-	return archive_clock_insert(archive, &clock);
-}
-
+/* At the start and at the end. */
 static int put_clocks(struct archive *archive, const struct owping_run *run)
 {
-	struct owping_clock now;
+	const char *program = owping_program_name(run->options->program);
+	struct owamp_clock_status now;
 	int error = archive_begin(archive);
 
 	owping_clock_read(&now, owamp_engine_clock(run->engine));
 	if (error == 0)
-		error = put_clock(archive, run, &run->clock, 0);
+		error = archive_clock_status_insert(archive, program, &run->clock, 0);
 	if (error == 0)
-		error = put_clock(archive, run, &now, owping_clock_step(&run->clock, &now));
+		error = archive_clock_status_insert(archive, program, &now,
+						    owping_clock_step(&run->clock, &now));
 	if (error == 0)
 		error = archive_commit(archive);
 	return error;

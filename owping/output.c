@@ -319,7 +319,7 @@ int owping_output(struct owping_run *run, struct owping_save *saves, unsigned sa
 	}
 	output.asked = run->engine != NULL;
 	if (output.asked)
-		owamp_clock_status(owamp_engine_clock(run->engine), &output.clock);
+		owping_clock_read(&output.clock, owamp_engine_clock(run->engine));
 	analyse(&output);
 	output.status = owping_exit_status(run->error, run->interrupts > 0, output.outcomes, output.count);
 	complain(&output);

@@ -39,9 +39,9 @@ struct owping_run {
 	int64_t connected_mono;
 	int64_t ready_mono;
 
-	struct owping_clock clock; /* before the run */
-	int64_t agreed_ns;         /* Unix: the sessions started */
-	int64_t ended_ns;          /* and were stopped */
+	struct owamp_clock_status clock; /* before the run */
+	int64_t agreed_ns;               /* Unix: the sessions started */
+	int64_t ended_ns;                /* and were stopped */
 };
 
 /* owping_run_close() is due from now on. */

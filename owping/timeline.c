@@ -1,38 +1,39 @@
 #include "owping/timeline.h"
 
-#include <time.h>
+#include <owamp/engine.h>
 
-#define READINGS 5
-
-static int64_t read_time(clockid_t clock)
+/* A source that does not say how its bound grows stays at what it said. */
+static void grow(struct owamp_clock_source_status *source, int64_t ns)
 {
-	struct timespec time;
+	const struct owamp_clock_snapshot then = {.bound_ns = source->bound_ns,
+						  .drift_ppb = source->drift_ppb};
 
-	clock_gettime(clock, &time);
-	return time.tv_sec * INT64_C(1000000000) + time.tv_nsec;
+	if (!source->measured)
+		return;
+	source->age_ns += ns;
+	if (source->drift_ppb > 0)
+		source->bound_ns = owamp_clock_bound(&then, ns);
 }
 
-void owping_clock_read(struct owping_clock *reading, const struct owamp_clock *clock)
+void owping_clock_read(struct owamp_clock_status *status, struct owamp_clock *clock)
 {
-	reading->inexact_ns = INT64_MAX;
-	for (int i = 0; i < READINGS; i++) {
-		int64_t before = read_time(CLOCK_MONOTONIC);
-		int64_t now = read_time(CLOCK_REALTIME);
-		int64_t after = read_time(CLOCK_MONOTONIC);
+	int64_t ns;
 
-		if (after - before >= reading->inexact_ns)
-			continue;
-		reading->time_ns = now;
-		reading->offset_ns = now - before;
-		reading->inexact_ns = after - before;
-	}
-	owamp_clock_read(clock, &reading->snapshot);
+	owamp_clock_status(clock, status);
+	ns = owamp_mono_ns() - status->now_mono;
+	status->now_mono += ns;
+	status->now_real += ns;
+	status->bound_ns = owamp_clock_bound(&status->snapshot, status->now_mono);
+	for (size_t i = 0; i < status->count; i++)
+		grow(&status->sources[i], ns);
 }
 
-int64_t owping_clock_step(const struct owping_clock *before, const struct owping_clock *after)
+int64_t owping_clock_step(const struct owamp_clock_status *before, const struct owamp_clock_status *after)
 {
-	int64_t step_ns = after->offset_ns - before->offset_ns;
-	int64_t inexact_ns = before->inexact_ns + after->inexact_ns;
+	int64_t sum = after->stepped_ns - before->stepped_ns;
 
-	return step_ns > inexact_ns || step_ns < -inexact_ns ? step_ns : 0;
+	if (after->snapshot.steps == before->snapshot.steps)
+		return 0;
+	/* Set and set back: it was set all the same. */
+	return sum != 0 ? sum : after->step_ns;
 }

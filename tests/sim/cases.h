@@ -30,8 +30,7 @@ static inline struct sim_script plain(const char *name)
 
 static inline void run_with(struct sim_script *script, const struct clocks *clocks, case_check *check)
 {
-	static const uint32_t modes[] = {OWAMP_MODE_OPEN, OWAMP_MODE_AUTHENTICATED,
-						OWAMP_MODE_ENCRYPTED};
+	static const uint32_t modes[] = {OWAMP_MODE_OPEN, OWAMP_MODE_AUTHENTICATED, OWAMP_MODE_ENCRYPTED};
 
 	for (int i = 0; i < 6; i++) {
 		enum sim_host receiver = i % 2 ? SIM_SERVER : SIM_CLIENT;

@@ -82,14 +82,14 @@ class Namespace:
         return _in_thread(enter)
 
     def datagrams_sent(self):
-        """UDP over IPv4."""
+        """UDP over IPv4, without what went to closed ports in here: the clock's sources look for a chronyd."""
         def read():
             with open("/proc/thread-self/net/snmp", encoding="ascii") as file:
                 return file.read().splitlines()
 
         for line in self.call(read):
             if line.startswith("Udp: ") and line.split()[1].isdigit():
-                return int(line.split()[4])
+                return int(line.split()[4]) - int(line.split()[2])
         raise AssertionError("no UDP counters")
 
     def close(self):

@@ -138,7 +138,6 @@ class ClockOwping(harness.SystemTest):
         self.assertEqual(len(looks), 4)
         times = [look["time"] for look in looks]
         self.assertEqual(times, sorted(times))
-        self.assertEqual(len(set(times[:3])), 3)
         status, out, err = self.clock("--clock=2", "--clock-config", path)
         self.assertEqual((status, err), (0, ""))
         lines, rest = out.split("\n\n", 1)

@@ -53,10 +53,14 @@ class Config(harness.SystemTest):
     def test_example_defaults(self):
         """What the example shows of each key, commented out, is right as it stands; the paths are not of here."""
         with open(os.path.join(EXAMPLES, "owampd.conf"), encoding="ascii") as file:
-            shown = re.findall(r"^#?(([a-z0-9_]+) = .*)$", file.read(), re.MULTILINE)
+            text = file.read()
+        shown = re.findall(r"^#?(([a-z0-9_]+) = .*)$", text, re.MULTILINE)
+        section = re.search(r"^#clock \{\n(#.*\n)*?#\}$", text, re.MULTILINE)[0].replace("#", "")
         manual = self.manual_keys()
         self.assertEqual(sorted(key for _, key in shown), sorted(manual))
-        lines = [line for line, key in shown if key not in ("keys", "limits", "user", "group", "pid_file", "archive")]
+        lines = [line for line, key in shown
+                 if key not in ("keys", "limits", "user", "group", "pid_file", "archive", "status_socket")]
+        lines.append(section)
         keys = os.path.join(self.path, "keys")
         harness.write_keys(keys, harness.KEYS)
         path = self.write("conf", "\n".join(lines) + "\n")
@@ -220,10 +224,12 @@ class Config(harness.SystemTest):
         result = self.run_owampd("--check-config", "--user", "nobody", "--archive", path)
         self.assertEqual((result.returncode, result.stderr),
                          (1, "archive %s: no file can be made in its folder: Permission denied\n" % path))
-        result = self.run_owampd("--check-config", "--user", "nosuchuser", "--pid-file", "/nowhere/pid")
+        result = self.run_owampd("--check-config", "--user", "nosuchuser", "--pid-file", "/nowhere/pid",
+                                 "--status-socket", "/nowhere/status")
         self.assertEqual(result.returncode, 1)
         self.assertEqual(result.stderr,
                          "pid_file /nowhere/pid: cannot be written: No such file or directory\n"
+                         "status_socket /nowhere/status: cannot be made: No such file or directory\n"
                          'user "nosuchuser" does not exist\n')
         result = self.run_owampd("--check-config", "--archive", path)
         self.assertEqual((result.returncode, result.stdout, result.stderr),

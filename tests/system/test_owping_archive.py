@@ -203,7 +203,7 @@ class Base(harness.SystemTest):
                 self.assertEqual(row["discarded_" + key], count, key)
 
     def check_clock(self, run, program="owping"):
-        """One row at the start and one at the end."""
+        """One row at the start and one at the end, with all sources."""
         rows = self.rows("SELECT * FROM clock ORDER BY time_ns")
         self.assertEqual(len(rows), 2)
         for row in rows:
@@ -211,6 +211,12 @@ class Base(harness.SystemTest):
                              (program, run.document["clock"]["source"], 0))
             self.assertEqual(bool(row["synchronized"]), run.document["clock"]["synchronized"])
             self.assertGreater(row["bound_ns"], 0)
+            self.assertEqual(row["steered_by"], run.document["clock"]["steered_by"])
+            sources = self.rows("SELECT * FROM clock_sources WHERE time_ns = %d" % row["time_ns"])
+            self.assertEqual(sorted(source["name"] for source in sources),
+                             sorted(source["name"] for source in run.document["clock"]["sources"]))
+            for source in sources:
+                self.assertNotEqual(source["reason"], "", source["name"])
         times = [record["send_time_ns"] for test in run.document["tests"] for record in test["records"]]
         self.assertLess(rows[0]["time_ns"], min(times))
         self.assertGreater(rows[1]["time_ns"], max(times))

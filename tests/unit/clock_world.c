@@ -13,6 +13,7 @@
 #define LEAP_NEAR  (2 * SECOND)
 #define LEAP_WRONG (SECOND / 2)
 #define WIND_PPB   1000.0
+#define NEARLY_PPB 5000.0
 
 /* Readings before which there are no outliers. */
 #define MANY 12
@@ -51,6 +52,11 @@ static double sign(struct world *world)
 static int64_t seconds(double s)
 {
 	return (int64_t)(s * 1e9);
+}
+
+static int64_t earlier(int64_t a, int64_t b)
+{
+	return a < b ? a : b;
 }
 
 static double crystal(const struct world *world, int64_t at_ns)
@@ -125,10 +131,10 @@ static void steer(struct world *world, const struct world_source *source)
 
 static bool is_leaping(const struct world *world, int64_t at_ns)
 {
-	int64_t first = world->leap_ns < world->kernel_leap_ns ? world->leap_ns : world->kernel_leap_ns;
+	int64_t first = earlier(world->leap_ns, world->kernel_leap_ns);
 	int64_t last = world->leap_ns < world->kernel_leap_ns ? world->kernel_leap_ns : world->leap_ns;
 
-	return first != NEVER && at_ns >= first - LEAP_WRONG && at_ns <= last + LEAP_WRONG;
+	return last != NEVER && at_ns >= first - LEAP_WRONG && at_ns <= last + LEAP_WRONG;
 }
 
 /* Around the leap second nobody knows which side of it he is on; who steers knows that, and waits. */
@@ -149,8 +155,9 @@ static void measure(struct world *world, struct world_source *source)
 		if (source->silence != OWAMP_CLOCK_VALID)
 			choose_common(world, source);
 		source->seen = 0;
-		if (source->steers) /* it goes on with what has held meanwhile */
-			world->integral_ppb = -world->freq_ppb;
+		if (source->steers) /* it goes on with what has held meanwhile, if that was no jump */
+			world->integral_ppb = fmax(world->natural_ppb - NEARLY_PPB,
+						   fmin(world->natural_ppb + NEARLY_PPB, -world->freq_ppb));
 		choose_silence(world, source, world->now_ns);
 	}
 	reading->measured = true;
@@ -185,11 +192,6 @@ static void happen(struct world *world)
 	}
 }
 
-static int64_t earlier(int64_t a, int64_t b)
-{
-	return a < b ? a : b;
-}
-
 static int64_t next_event(const struct world *world, int64_t until_ns)
 {
 	int64_t next = earlier(until_ns, world->now_ns + SEGMENT);
@@ -217,16 +219,22 @@ void world_go(struct world *world, int64_t mono_ns)
 	}
 }
 
+/* What the sources have shown of their noise is forgotten. */
+static void history_ends(struct world *world)
+{
+	for (size_t i = 0; i < world->config.count; i++) {
+		world->sources[i].seen = 0;
+		world->sources[i].seen_ns = world->now_ns;
+	}
+}
+
 int64_t world_step(struct world *world)
 {
 	int64_t step_ns = llrint(sign(world) * magnitude(world, 2e3, 3e9));
 
 	world->offset_ns += (double)step_ns;
 	world->real_less_mono_ns += step_ns;
-	for (size_t i = 0; i < world->config.count; i++) {
-		world->sources[i].seen = 0;
-		world->sources[i].seen_ns = world->now_ns;
-	}
+	history_ends(world);
 	world->next_step_ns = one_in(world, 2) ? NEVER : world->now_ns + seconds(magnitude(world, 0.1, 100));
 	return step_ns;
 }
@@ -236,14 +244,19 @@ static int64_t smear_at_most(const struct world *world)
 {
 	double most = fmax(fabs(smear(world, world->now_ns)), fabs(smear(world, world->now_ns + 2 * SECOND)));
 
+	if (world->smear_middle_ns >= world->now_ns && world->smear_middle_ns <= world->now_ns + 2 * SECOND)
+		most = world->smear_ns > 0 ? 0.5e9 : 0;
 	return (int64_t)ceil(most);
 }
 
 void world_look(struct world *world, struct select_facts *facts, struct clock_reading *readings)
 {
-	bool leaping = world->leap_ns != NEVER && world->now_ns >= world->kernel_leap_ns - LEAP_NEAR &&
+	bool leaping = world->kernel_leap_ns != NEVER && world->now_ns >= world->kernel_leap_ns - LEAP_NEAR &&
 		       world->now_ns < world->kernel_leap_ns + LEAP_NEAR;
 
+	if ((smear_at_most(world) > 0) != world->smearing)
+		history_ends(world);
+	world->smearing = smear_at_most(world) > 0;
 	*facts = (struct select_facts){
 		.mono_ns = world->now_ns,
 		.real_ns = world->now_ns + world->real_less_mono_ns,
@@ -302,16 +315,19 @@ static void create_source(struct world *world, size_t index)
 static void create_steering(struct world *world)
 {
 	struct world_source *leader = &world->sources[0];
+	double nearly = world->steady ? NEARLY_PPB / 20 : NEARLY_PPB;
 
 	for (size_t i = 1; i < world->config.count; i++) {
 		if (world->sources[i].error_ns < 2 * leader->error_ns)
 			world->sources[i].error_ns = 2 * leader->error_ns;
 	}
+	if (leader->interval_ns < 2 * SECOND)
+		leader->interval_ns = 2 * SECOND;
 	leader->steers = true;
 	leader->reading.steers = true;
 	leader->outlier_ns = 0;
 	leader->noise_ns = fmin(leader->noise_ns, leader->error_ns / 4);
-	world->freq_ppb = rint(-world->natural_ppb + world_chance(world, -5000, 5000));
+	world->freq_ppb = rint(-world->natural_ppb + world_chance(world, -nearly, nearly));
 	world->integral_ppb = -world->freq_ppb;
 	world->offset_ns = world->steady ? -leader->common_ns
 					 : world_chance(world, -leader->error_ns, leader->error_ns);
@@ -329,7 +345,7 @@ static void create_steady(struct world *world)
 	struct world_source *leader = &world->sources[0];
 
 	leader->adversarial = true;
-	leader->interval_ns = seconds(world_chance(world, 0.5, 4));
+	leader->interval_ns = seconds(world_chance(world, 0.5, 3));
 	leader->error_ns = magnitude(world, 4e3 * (1 + (double)leader->interval_ns / 1e9), 1e7);
 	if (!leader->filtered)
 		leader->noise_ns = world_chance(world, 0, leader->error_ns / 20);
@@ -349,6 +365,9 @@ static void create_leap(struct world *world)
 		world->smear_middle_ns = world->begin_ns + seconds(world_chance(world, -0.55, 0.55) *
 								   (double)world->smear_ns / 1e9);
 		world->config.smear_ns = world->smear_ns;
+		/* The kernel is not told of it: to UTC the clock is a second off afterwards. */
+		if (world->smear_middle_ns > world->begin_ns)
+			world->leap_ns = world->smear_middle_ns;
 	}
 }
 

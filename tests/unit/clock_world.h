@@ -10,7 +10,8 @@
  *     constant until it falls silent; noise is at most as much again until
  *     a dozen readings have shown how large it is, when rare outliers begin;
  *   - who steers follows the source with the smallest error, whose noise is a
- *     quarter of it at most, and begins with a frequency that is nearly right.
+ *     quarter of it at most, begins with a frequency that is nearly right, and
+ *     does something about it no more often than every 2 s.
  *     A program that drives the clock away from UTC is noticed at the next
  *     round, not before.
  */
@@ -68,6 +69,7 @@ struct world {
 	/* Smearing: s of the leap second's surroundings, if any. */
 	int64_t smear_ns;
 	int64_t smear_middle_ns;
+	bool smearing; /* when it was last looked at */
 	/* Nothing ever happens, and the truth is known to be as far out as it can be. */
 	bool steady;
 	bool liars;

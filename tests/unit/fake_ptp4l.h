@@ -39,13 +39,13 @@ struct fake_ptp4l {
 	uint16_t silent;  /* this ID is not answered */
 	uint16_t refuses; /* this one with an error */
 	bool stale;       /* each answer comes after one of an earlier round, with nonsense in it */
-	bool swapped;     /* each answer comes after one with the next ID and the same number */
+	bool swapped;     /* and before one to the same question with the next one's number */
 	uint16_t port_count;
 	struct fake_port ports[FAKE_PORTS];
 	int64_t offset_ns;
 	int64_t ingress_ns;
 	int64_t delay_ns;
-	uint8_t flags; /* of TIME_PROPERTIES_DATA_SET */
+	uint8_t flags;       /* of TIME_PROPERTIES_DATA_SET */
 	uint8_t grandmaster; /* the last octet of its ID */
 	uint8_t clock_class;
 	uint8_t accuracy;
@@ -130,24 +130,21 @@ static inline void fake_answer(struct fake_ptp4l *fake, const uint8_t *get, cons
 {
 	uint16_t sequence = (uint16_t)fake_get(get + 30, 2), id = (uint16_t)fake_get(get + 52, 2);
 	bool by_port = id == 0x2004 || id == 0xc004;
+	struct fake_ptp4l nonsense = *fake;
 
+	nonsense.ingress_ns ^= 1;
+	nonsense.offset_ns = 424242;
+	nonsense.delay_ns = 434343;
+	for (int i = 0; i < FAKE_PORTS; i++)
+		nonsense.ports[i] = (struct fake_port){.interface = "old0"};
 	if (get[4] != fake->domain || id == fake->silent)
 		return;
 	for (uint16_t number = by_port; number <= (by_port ? fake->port_count : 0); number++) {
-		if (fake->stale) {
-			struct fake_ptp4l other = *fake;
-
-			other.ingress_ns += 1;
-			other.offset_ns = 424242;
-			other.port_count = 0;
-			memset(other.ports, 0, sizeof other.ports);
-			for (int i = 0; i < FAKE_PORTS; i++)
-				other.ports[i].interface = "old0";
-			fake_send(&other, to, to_size, (uint16_t)(sequence - 7), id, number, false);
-		}
-		if (fake->swapped)
-			fake_send(fake, to, to_size, (uint16_t)(sequence - 1), id, number, false);
+		if (fake->stale)
+			fake_send(&nonsense, to, to_size, (uint16_t)(sequence - 7), id, number, false);
 		fake_send(fake, to, to_size, sequence, id, number, id == fake->refuses);
+		if (fake->swapped)
+			fake_send(&nonsense, to, to_size, (uint16_t)(sequence + 1), id, number, false);
 	}
 }
 

@@ -310,11 +310,42 @@ static void test_set_by_chronyd(void **state)
 	world.tracking.correction_ns = 10 * US;
 	assert_valid(&world);
 	assert_int_equal(world.reading.offset_ns, -10 * US);
+	/* Nor is the step a slope. */
+	assert_int_equal(world.reading.drift_ppb, 1307);
 	/* Twice, before it was asked again: the second not by it. */
 	pass(&world, SECOND);
 	set_clock(&world, 2 * SECOND);
 	set_clock(&world, 2 * SECOND);
 	assert_doubtful(&world, SINCE);
+}
+
+/* A small step could be taken for one that chronyd knows of, as it slews by as much. */
+static void test_set_by_a_little(void **state)
+{
+	struct world world = new_world();
+
+	(void)state;
+	assert_valid(&world);
+	pass(&world, SECOND);
+	set_clock(&world, 10 * US);
+	world.tracking.correction_ns -= 10 * US;
+	assert_doubtful(&world, SINCE);
+}
+
+/* Again, after chronyd measured and before it was asked. */
+static void test_set_again(void **state)
+{
+	struct world world = new_world();
+
+	(void)state;
+	assert_valid(&world);
+	set_clock(&world, 5 * SECOND);
+	assert_doubtful(&world, SINCE);
+	world.tracking.ref_time_ns += 6 * SECOND;
+	set_clock(&world, -3 * SECOND);
+	assert_doubtful(&world, SINCE);
+	world.tracking.ref_time_ns += SECOND;
+	assert_valid(&world);
 }
 
 /* It noticed, and said that it has lost its time: what follows was measured since. */
@@ -361,6 +392,8 @@ int main(void)
 		cmocka_unit_test(test_steering_ends),
 		cmocka_unit_test(test_set_behind_its_back),
 		cmocka_unit_test(test_set_by_chronyd),
+		cmocka_unit_test(test_set_by_a_little),
+		cmocka_unit_test(test_set_again),
 		cmocka_unit_test(test_set_and_noticed),
 		cmocka_unit_test(test_set_before),
 	};

@@ -3,6 +3,8 @@
 
 #include <semaphore.h>
 
+#include <owamp/timestamp.h>
+
 #include "clock/clock.c"
 #include "perfect_clock.h"
 
@@ -108,16 +110,16 @@ static void test_samples_go_on(void **state)
 
 	(void)state;
 	wait_for_sample();
-	for (unsigned i = 0; i < HURRY_ROUNDS; i++)
+	for (unsigned i = 0; i < CLOCK_HURRY_ROUNDS; i++)
 		wait_for_sample();
-	assert_true(owamp_mono_ns() - begin >= (HURRY_ROUNDS - 1) * HURRY_NS);
+	assert_true(owamp_mono_ns() - begin >= (CLOCK_HURRY_ROUNDS - 1) * HURRY_NS);
 	begin = owamp_mono_ns();
 	for (int i = 0; i < 2; i++)
 		wait_for_sample();
 	assert_true(owamp_mono_ns() - begin >= INTERVAL_NS / 2);
 	assert_true(snapshot_of(clock).sampled_at_mono >= first + 2 * SECOND);
 	owamp_clock_free(clock);
-	assert_int_equal(count, 3 + HURRY_ROUNDS);
+	assert_int_equal(count, 3 + CLOCK_HURRY_ROUNDS);
 }
 
 /* No thread: the snapshot is what the test says. */
@@ -257,8 +259,11 @@ static void test_deviation(void **state)
 	assert_int_equal(owamp_clock_deviation(clock, mono, real + 1001, mono), 1001);
 	assert_int_equal(owamp_clock_deviation(clock, mono, real - 1001, mono), -1001);
 	assert_int_equal(owamp_clock_deviation(clock, mono, real + 5 * SECOND, mono), 5 * SECOND);
+	/* By as much as it may be. */
 	assert_int_equal(owamp_clock_deviation(clock, mono - 10, real - 5 * SECOND, mono + 40),
-			 -5 * SECOND + 10);
+			 -5 * SECOND - 40);
+	assert_int_equal(owamp_clock_deviation(clock, mono - 10, real + 5 * SECOND, mono + 40),
+			 5 * SECOND + 10);
 	/* What is known of the offset only so well is no step. */
 	clock->shift_error_ns = 3000;
 	assert_int_equal(owamp_clock_deviation(clock, mono, real + 4000, mono), 0);

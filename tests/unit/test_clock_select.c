@@ -298,6 +298,7 @@ static void a_leap_second_adds_a_second_and_measurements_of_it_are_not_taken(voi
 	bench_free(bench);
 }
 
+/* What was measured in the two seconds after the last look at it may be wrong yet. */
 static void after_a_leap_second_all_is_as_before(void **state)
 {
 	struct bench *bench = bench_of(1);
@@ -311,10 +312,38 @@ static void after_a_leap_second_all_is_as_before(void **state)
 	says_raw(bench, 0, SECOND + 50, 1000);
 	next_round(bench);
 	bench->facts.leaping = false;
-	says_raw(bench, 0, 50, 1000);
+	for (int i = 0; i < 2; i++) {
+		says_raw(bench, 0, SECOND + 50, 1000);
+		next_round(bench);
+		assert_int_equal(bench->snapshot.bound_ns, 1050);
+		assert_int_equal(bench->snapshot.sampled_at_mono, BEGIN + 16 * SECOND);
+	}
+	says_raw(bench, 0, 60, 1000);
 	next_round(bench);
+	assert_int_equal(bench->snapshot.sampled_at_mono, BEGIN + 20 * SECOND);
+	assert_in_range(bench->snapshot.bound_ns, 1060, 1080);
+	bench_free(bench);
+}
+
+/* Measured within it, heard of after it. */
+static void what_was_measured_in_a_leap_second_is_not_taken_later(void **state)
+{
+	struct bench *bench = bench_of(1);
+
+	(void)state;
+	says(bench, 0, 50, 1000, 100);
+	next_round(bench);
+	bench->facts.leaping = true;
+	next_round(bench);
+	bench->facts.leaping = false;
+	says(bench, 0, SECOND, 1000, 100);
+	bench->readings[0].mono_ns -= SECOND;
+	for (int i = 0; i < 20; i++)
+		next_round(bench);
 	assert_int_equal(bench->snapshot.bound_ns, 1050);
-	assert_int_equal(bench->snapshot.drift_ppb, 1000);
+	says(bench, 0, 70, 1000, 100);
+	next_round(bench);
+	assert_int_equal(bench->snapshot.bound_ns, 1070);
 	bench_free(bench);
 }
 
@@ -335,6 +364,7 @@ static void a_source_comes_back_after_the_leap_second(void **state)
 	assert_int_equal(bench->status.sources[0].state, OWAMP_CLOCK_HOLDOVER);
 	assert_true(bench->snapshot.synchronized);
 	bench->facts.leaping = false;
+	bench->facts.mono_ns += 2 * SECOND;
 	says(bench, 0, 60, 1000, 100);
 	next_round(bench);
 	assert_int_equal(bench->snapshot.bound_ns, 1060);
@@ -384,6 +414,7 @@ int main(void)
 		cmocka_unit_test(smearing_is_added_while_it_lasts),
 		cmocka_unit_test(a_leap_second_adds_a_second_and_measurements_of_it_are_not_taken),
 		cmocka_unit_test(after_a_leap_second_all_is_as_before),
+		cmocka_unit_test(what_was_measured_in_a_leap_second_is_not_taken_later),
 		cmocka_unit_test(a_source_comes_back_after_the_leap_second),
 		cmocka_unit_test(offsets_of_hours_and_ages_of_weeks_fit),
 	};

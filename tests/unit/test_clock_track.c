@@ -85,14 +85,14 @@ static void a_straight_line_is_its_slope_and_the_oscillators_allowance(void **st
 	for (int64_t i = 0; i < 40; i++) {
 		add(&track, BEGIN + i * SECOND, 7 * SECOND - 25 * i, 300);
 		assert_int_equal(interval_of(&track).drift_ppb, i < 2 ? DRIFT_MAX : 25 + ALLOWANCE);
-		assert_int_equal(interval_of(&track).error_ns, i < 7 ? 600 : 300);
+		assert_int_equal(interval_of(&track).error_ns, i < 11 ? 600 : 300);
 	}
 }
 
 /*
- * Offsets 0, 30, 0: the line is level at 10, the residuals are -10, 20, -10;
- * scatter 20 x 2 x 3 / 1 = 120. Standard error of the slope sqrt(600 / 1 / 2) =
- * 17.3205 ns/s, times t(1) = 636.6: 11026.2 ppb.
+ * Offsets 0, 30, 0, 2 s apart: the line is level at 10, the residuals are -10, 20, -10;
+ * scatter 20 x 3 x 3 / 1 = 180. Standard error of the slope sqrt(600 / 1 / 8) =
+ * 8.66025 ns/s, times t(1) = 6366.2: 55132.9 ppb.
  */
 static void three_points_scatter(void **state)
 {
@@ -100,10 +100,10 @@ static void three_points_scatter(void **state)
 
 	(void)state;
 	add(&track, BEGIN, 0, 50);
-	add(&track, BEGIN + SECOND, 30, 50);
-	add(&track, BEGIN + 2 * SECOND, 0, 50);
-	assert_int_equal(interval_of(&track).error_ns, 50 + 120);
-	assert_int_equal(interval_of(&track).drift_ppb, 11027 + ALLOWANCE);
+	add(&track, BEGIN + 2 * SECOND, 30, 50);
+	add(&track, BEGIN + 4 * SECOND, 0, 50);
+	assert_int_equal(interval_of(&track).error_ns, 50 + 180);
+	assert_int_equal(interval_of(&track).drift_ppb, 55133 + ALLOWANCE);
 }
 
 /*
@@ -111,9 +111,9 @@ static void three_points_scatter(void **state)
  * -5, ... 7 s from the middle: sum of z^2 = 168, of z y = 80 (7 - 5 + 3 - 1 - 1
  * + 3 - 5 + 7) (-1) = -640 for +80 first: slope -3.8095 ns/s. The largest
  * residual is at z = +-5: |y| = 80, on the line -+19.05 of the other sign:
- * 99.05. Scatter 2 x 8 / 6 x 99.0476 = 264.127 ns. Squares: 8 x 6400 - 640^2 / 168 =
+ * 99.05. Scatter 3 x 8 / 6 x 99.0476 = 396.19 ns. Squares: 8 x 6400 - 640^2 / 168 =
  * 48761.9; slope's error sqrt(48761.9 / 6 / 168) = 6.9552 ns/s, times t(6) =
- * 5.959: 41.446. Slope 3.8095 + 41.446 = 45.26 ppb.
+ * 9.082: 63.167. Slope 3.8095 + 63.167 = 66.98 ppb.
  */
 static void eight_points_scatter(void **state)
 {
@@ -121,9 +121,9 @@ static void eight_points_scatter(void **state)
 
 	(void)state;
 	for (int64_t i = 0; i < 8; i++)
-		add(&track, BEGIN + 2 * i * SECOND, 1000000 + (i % 2 ? -80 : 80), 5000);
-	assert_int_equal(interval_of(&track).error_ns, 5000 + 265);
-	assert_int_equal(interval_of(&track).drift_ppb, 46 + ALLOWANCE);
+		add(&track, BEGIN + 2 * i * SECOND, 1000000 + (i % 2 ? -80 : 80), 200);
+	assert_int_equal(interval_of(&track).error_ns, 200 + 397);
+	assert_int_equal(interval_of(&track).drift_ppb, 67 + ALLOWANCE);
 }
 
 /* The line is through the last 16: what was before them is forgotten. */
@@ -151,7 +151,7 @@ static void a_filtered_source_has_no_scatter_but_an_uncertain_slope(void **state
 	for (int64_t i = 1; i < 8; i++)
 		add_filtered(&track, BEGIN + 2 * i * SECOND, i % 2 ? -160 : 0);
 	assert_int_equal(interval_of(&track).error_ns, 5000);
-	assert_int_equal(interval_of(&track).drift_ppb, 46 + ALLOWANCE);
+	assert_int_equal(interval_of(&track).drift_ppb, 67 + ALLOWANCE);
 }
 
 /* Noise of 50 ms in a second looks like 5 %, which no clock runs off by. */

@@ -185,7 +185,7 @@ static void test_installed(void **state)
 
 static void test_files(void **state)
 {
-	char path[] = "/tmp/owamp-leap-XXXXXX", error[200], expected[200];
+	char path[] = "/tmp/owamp-leap-XXXXXX", error[200], expected[200], blanks[1024];
 	struct leap_table table = {.count = 5};
 	int fd = mkstemp(path);
 
@@ -197,10 +197,14 @@ static void test_files(void **state)
 	assert_string_equal(error, expected);
 	assert_int_equal(ftruncate(fd, 0), 0);
 	assert_int_equal(pwrite(fd, real_times, strlen(real_times), 0), (ssize_t)strlen(real_times));
+	assert_int_equal(lseek(fd, 0, SEEK_END), (off_t)strlen(real_times));
 	assert_int_equal(leap_load(&table, path, error, sizeof error), 0);
 	assert_int_equal(table.count, 28);
-	assert_int_equal(ftruncate(fd, 2 << 20), 0);
+	memset(blanks, ' ', sizeof blanks);
+	for (int i = 0; i < 1024; i++)
+		assert_int_equal(write(fd, blanks, sizeof blanks), (ssize_t)sizeof blanks);
 	assert_int_equal(leap_load(&table, path, error, sizeof error), OWAMP_EINVAL);
+	assert_non_null(strstr(error, "larger than 1 MiB"));
 	close(fd);
 	assert_int_equal(unlink(path), 0);
 	assert_int_equal(leap_load(&table, path, error, sizeof error), OWAMP_ESYSTEM);

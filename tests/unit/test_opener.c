@@ -213,6 +213,18 @@ static void test_not_listed(void **state)
 	refused(world, OWAMP_CLOCK_OBJECT_DEVICE, "/dev/ptp1023", ENOENT);
 }
 
+/* A request past the client's own check; it must be refused all the same. */
+static void forge(struct world *world, uint32_t index)
+{
+	uint32_t request[2] = {1000, index}, reply[2] = {0, 0};
+	int fd = opener_fd(world->opener);
+
+	assert_int_equal(send(fd, request, sizeof(request), 0), sizeof(request));
+	assert_int_equal(recv(fd, reply, sizeof(reply), 0), sizeof(reply));
+	assert_int_equal(reply[0], 1000);
+	assert_int_equal(reply[1], EACCES);
+}
+
 /* Without a ptp source there is no reason to open /dev/ptpN. */
 static void test_no_ptp(void **state)
 {
@@ -229,6 +241,7 @@ static void test_no_ptp(void **state)
 	be_nobody();
 	refused(world, OWAMP_CLOCK_OBJECT_DEVICE, world->device, ENOENT);
 	refused(world, OWAMP_CLOCK_OBJECT_DEVICE, "/dev/ptp1023", EACCES);
+	forge(world, OWAMP_CLOCK_SOURCES_MAX + 1023);
 	refused(world, OWAMP_CLOCK_OBJECT_SOCKET, world->socket, EACCES);
 }
 
@@ -237,18 +250,11 @@ static void test_forged(void **state)
 {
 	static const uint32_t indexes[] = {3, 15, 16 + 1024, UINT32_MAX};
 	struct world *world = *state;
-	int fd = opener_fd(world->opener);
 
-	for (size_t i = 0; i < sizeof(indexes) / sizeof(indexes[0]); i++) {
-		uint32_t request[2] = {1000, indexes[i]}, reply[2] = {0, 0};
-
-		assert_int_equal(send(fd, request, sizeof(request), 0), sizeof(request));
-		assert_int_equal(recv(fd, reply, sizeof(reply), 0), sizeof(reply));
-		assert_int_equal(reply[0], 1000);
-		assert_int_equal(reply[1], EACCES);
-	}
+	for (size_t i = 0; i < sizeof(indexes) / sizeof(indexes[0]); i++)
+		forge(world, indexes[i]);
 	/* What is no request at all ends it. */
-	assert_int_equal(send(fd, "x", 1, 0), 1);
+	assert_int_equal(send(opener_fd(world->opener), "x", 1, 0), 1);
 	refused(world, OWAMP_CLOCK_OBJECT_SOCKET, world->socket, EPIPE);
 }
 
@@ -269,6 +275,50 @@ static void test_wrong_kind(void **state)
 	refused(world, OWAMP_CLOCK_OBJECT_DEVICE, world->device, ENODEV);
 	/* Links may be another's. */
 	refused(world, OWAMP_CLOCK_OBJECT_SOCKET, world->other_socket, ENOTSOCK);
+}
+
+/* A line of /proc/PID/status behind its name. */
+static void assert_status(pid_t pid, const char *name, const char *wanted)
+{
+	char path[64], line[256];
+	size_t size = strlen(name);
+	FILE *file;
+
+	(void)snprintf(path, sizeof(path), "/proc/%d/status", (int)pid);
+	file = fopen(path, "r");
+	assert_non_null(file);
+	do {
+		assert_non_null(fgets(line, sizeof(line), file));
+	} while (strncmp(line, name, size) != 0 || line[size] != ':');
+	(void)fclose(file);
+	line[strcspn(line, "\n")] = '\0';
+	assert_string_equal(line + size + 2, wanted);
+}
+
+static const char *const own_descriptors[] = {"/dev/null", "/dev/null", "/dev/null", "socket:"};
+
+static void assert_descriptors(pid_t pid, const char *const *wanted, size_t count)
+{
+	char path[80], target[256];
+	size_t found = 0;
+	struct dirent *entry;
+	DIR *folder;
+
+	(void)snprintf(path, sizeof(path), "/proc/%d/fd", (int)pid);
+	folder = opendir(path);
+	assert_non_null(folder);
+	while ((entry = readdir(folder)))
+		found += entry->d_name[0] != '.';
+	(void)closedir(folder);
+	assert_int_equal(found, count);
+	for (size_t i = 0; i < count; i++) {
+		ssize_t size;
+
+		(void)snprintf(path, sizeof(path), "/proc/%d/fd/%zu", (int)pid, i);
+		size = readlink(path, target, sizeof(target) - 1);
+		assert_true(size > 0);
+		assert_memory_equal(target, wanted[i], strlen(wanted[i]));
+	}
 }
 
 static void test_server_restarts(void **state)
@@ -296,54 +346,14 @@ static void test_server_restarts(void **state)
 	assert_int_equal(send(fd, "?", 1, 0), 1);
 	close(fd);
 	assert_int_equal(descriptors(), open_before);
-}
-
-/* A line of /proc/PID/status behind its name. */
-static void assert_status(pid_t pid, const char *name, const char *wanted)
-{
-	char path[64], line[256];
-	size_t size = strlen(name);
-	FILE *file;
-
-	(void)snprintf(path, sizeof(path), "/proc/%d/status", (int)pid);
-	file = fopen(path, "r");
-	assert_non_null(file);
-	do {
-		assert_non_null(fgets(line, sizeof(line), file));
-	} while (strncmp(line, name, size) != 0 || line[size] != ':');
-	(void)fclose(file);
-	line[strcspn(line, "\n")] = '\0';
-	assert_string_equal(line + size + 2, wanted);
-}
-
-static void assert_descriptors(pid_t pid, const char *const *wanted, size_t count)
-{
-	char path[80], target[256];
-	size_t found = 0;
-	struct dirent *entry;
-	DIR *folder;
-
-	(void)snprintf(path, sizeof(path), "/proc/%d/fd", (int)pid);
-	folder = opendir(path);
-	assert_non_null(folder);
-	while ((entry = readdir(folder)))
-		found += entry->d_name[0] != '.';
-	(void)closedir(folder);
-	assert_int_equal(found, count);
-	for (size_t i = 0; i < count; i++) {
-		ssize_t size;
-
-		(void)snprintf(path, sizeof(path), "/proc/%d/fd/%zu", (int)pid, i);
-		size = readlink(path, target, sizeof(target) - 1);
-		assert_true(size > 0);
-		assert_memory_equal(target, wanted[i], strlen(wanted[i]));
-	}
+	be_root();
+	assert_descriptors(world->pid, own_descriptors, 4);
+	be_nobody();
 }
 
 /* Of root it has what opening takes, and nothing more. */
 static void test_privileges(void **state)
 {
-	static const char *const wanted[] = {"/dev/null", "/dev/null", "/dev/null", "socket:"};
 	struct world *world = *state;
 	char path[64], target[64] = "";
 
@@ -358,7 +368,7 @@ static void test_privileges(void **state)
 	assert_status(world->pid, "CapBnd", "0000000000000002");
 	assert_status(world->pid, "CapAmb", "0000000000000000");
 	assert_status(world->pid, "NoNewPrivs", "1");
-	assert_descriptors(world->pid, wanted, 4);
+	assert_descriptors(world->pid, own_descriptors, 4);
 	(void)snprintf(path, sizeof(path), "/proc/%d/cwd", (int)world->pid);
 	assert_int_equal(readlink(path, target, sizeof(target) - 1), 1);
 	assert_string_equal(target, "/");

@@ -256,6 +256,26 @@ static void test_open_fails(void **state)
 	assert_int_equal(kernel.closed, 1);
 }
 
+/* One that somebody else has opened. */
+static void test_adopt(void **state)
+{
+	struct clock_phc *p;
+	char error[100] = "";
+
+	(void)state;
+	assert_int_equal(clock_phc_adopt(&p, FD, error, sizeof error), 0);
+	assert_string_equal(kernel.path, "");
+	assert_reads(p, 1771000000000070000, 5000000007, 1771000000000070030);
+	assert_int_equal(kernel.closed, 0);
+	clock_phc_free(p);
+	assert_int_equal(kernel.closed, 1);
+	refusal = "does not advance";
+	assert_int_equal(clock_phc_adopt(&p, FD, error, sizeof error), OWAMP_ESYSTEM);
+	assert_null(p);
+	assert_string_equal(error, "does not advance");
+	assert_int_equal(kernel.closed, 2);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -264,6 +284,7 @@ int main(void)
 		cmocka_unit_test_setup(test_plain, set_up),
 		cmocka_unit_test_setup(test_read_fails, set_up),
 		cmocka_unit_test_setup(test_open_fails, set_up),
+		cmocka_unit_test_setup(test_adopt, set_up),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

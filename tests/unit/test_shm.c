@@ -447,6 +447,7 @@ static void read_as_nobody(struct world *w)
 	struct clock_source late;
 
 	/* Attached while there were privileges. */
+	w->source.ops->sample(w->source.self, &w->now, &reading);
 	pass(w, S);
 	put(w, 0, 16);
 	w->source.ops->sample(w->source.self, &w->now, &reading);
@@ -463,6 +464,30 @@ static void read_as_nobody(struct world *w)
 	late.ops->free(late.self);
 }
 
+static void only_read_as_nobody(struct world *w)
+{
+	struct clock_reading reading = {.source = OWAMP_CLOCK_NONE};
+
+	w->source.ops->sample(w->source.self, &w->now, &reading);
+	if (reading.state != OWAMP_CLOCK_DOUBTFUL)
+		_exit(1);
+}
+
+/* Permission to read is all that is needed. */
+static void test_read_only(void **state)
+{
+	struct world w;
+
+	(void)state;
+	if (geteuid() != 0)
+		skip();
+	begin(&w);
+	create(&w, sizeof(struct layout), 0644);
+	put(&w, 0, 0);
+	assert_int_equal(as_nobody(only_read_as_nobody, &w), 0);
+	end(&w);
+}
+
 static void test_privileges(void **state)
 {
 	struct world w;
@@ -475,7 +500,6 @@ static void test_privileges(void **state)
 	w.source.ops->free(w.source.self);
 	assert_int_equal(clock_shm_new(&w.source, &w.config), 0);
 	put(&w, 0, 0);
-	sample(&w);
 	assert_int_equal(as_nobody(read_as_nobody, &w), 0);
 	end(&w);
 }
@@ -489,6 +513,7 @@ int main(void)
 		cmocka_unit_test(test_leap),         cmocka_unit_test(test_nonsense),
 		cmocka_unit_test(test_set),          cmocka_unit_test(test_absent),
 		cmocka_unit_test(test_recreated),    cmocka_unit_test(test_privileges),
+		cmocka_unit_test(test_read_only),
 	};
 
 	/* Where that is allowed nothing is left behind, and nobody else's is met. */

@@ -1,4 +1,5 @@
 """Debian's own kernel, ready to boot: downloaded and unpacked below a folder, never installed."""
+import fcntl
 import os
 import re
 import shutil
@@ -152,21 +153,29 @@ def _copy_if_changed(source, target):
         file.write(text)
 
 
-def prepare(cache):
-    """The kernel in the folder cache; made there if it is not yet. Raises Unavailable or Failed."""
+def _make(cache, folder):
+    # Complete or not there: a run that is interrupted leaves nothing that the next one would take.
+    with tempfile.TemporaryDirectory(prefix="kernel-", dir=cache) as making:
+        made = os.path.join(making, "kernel")
+        os.mkdir(made)
+        version = _download(made)
+        _unpack(made, version, folder)
+        _uncompress(made, version)
+        _run("depmod", "-b", made, version)
+        os.rename(made, folder)
+
+
+def prepare(cache, modules):
+    """The kernel in the folder cache, with modules of ours; made where needed. Raises Unavailable or Failed."""
     for tool in TOOLS:
         if not shutil.which(tool):
             raise Unavailable("%s is not installed" % tool)
-    folder = os.path.join(os.path.abspath(cache), "kernel")
+    folder = os.path.join(cache, "kernel")
     os.makedirs(cache, exist_ok=True)
-    if not os.path.isdir(folder):
-        # Complete or not there: a run that is interrupted leaves nothing that the next one would take.
-        with tempfile.TemporaryDirectory(prefix="kernel-", dir=cache) as making:
-            made = os.path.join(making, "kernel")
-            os.mkdir(made)
-            version = _download(made)
-            _unpack(made, version, folder)
-            _uncompress(made, version)
-            _run("depmod", "-b", made, version)
-            os.rename(made, folder)
-    return Kernel(folder)
+    with open(os.path.join(cache, "lock"), "w", encoding="ascii") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not os.path.isdir(folder):
+            _make(cache, folder)
+        kernel = Kernel(folder)
+        kernel.build_modules(modules, os.path.join(cache, "modules"))
+        return kernel

@@ -60,7 +60,8 @@ class Chrony(vm_case.VmCase):
         look = self.wait_steering()
         self.assertEqual((look["source"], look["sources"]["system"]["state"]), ("chrony", "doubtful"))
         self.assertEqual(look["sources"]["system"]["text"],
-                         "nobody tells the kernel that the clock is synchronized (STA_UNSYNC)")
+                         "nobody tells the kernel that the clock is synchronized (STA_UNSYNC; "
+                         "chronyd does with rtcsync)")
         self.assertEqual(kernel_clock.read().status & kernel_clock.STA_UNSYNC, kernel_clock.STA_UNSYNC)
 
 

@@ -198,8 +198,8 @@ OWAMP_API uint16_t owamp_clock_error(const struct owamp_clock *clock, int64_t no
 
 /*
  * Whether CLOCK_REALTIME has been set since the sampler last looked: by how
- * much, or 0 if real_ns, read between the two readings of CLOCK_MONOTONIC, fits
- * what is known of the two clocks. Any thread.
+ * much at most, or 0 if real_ns, read between the two readings of CLOCK_MONOTONIC,
+ * fits what is known of the two clocks. Any thread.
  */
 OWAMP_API int64_t owamp_clock_deviation(const struct owamp_clock *clock, int64_t before_mono, int64_t real_ns,
 					int64_t after_mono);

@@ -3,6 +3,11 @@
  * sessions. The receive time is the kernel's (SO_TIMESTAMPING); where the
  * kernel gave none, it is the time after the wake-up, with an error estimate
  * that covers the whole time the packet may have waited.
+ *
+ * What a session decides (late, lost, over) is decided on CLOCK_MONOTONIC, mapped
+ * to UTC when its first packet arrives: a clock that is set after that moves
+ * no deadline. Its records have the stamps as they are; S is not set for those
+ * taken after that, nor for those that may have been, until the clock is known again.
  */
 #ifndef OWAMP_COLLECTOR_H
 #define OWAMP_COLLECTOR_H

@@ -2,7 +2,8 @@
  * The pacer: one thread that sends the packets of all sending sessions when
  * they are due. Schedules run on CLOCK_MONOTONIC, mapped to UTC when the
  * session starts, so a step of the clock does not shift them; the stamp in the
- * packet is UTC, taken last thing before the send.
+ * packet is UTC, taken last thing before the send. Each is compared with
+ * CLOCK_MONOTONIC: of a clock that was set S is off at once.
  */
 #ifndef OWAMP_PACER_H
 #define OWAMP_PACER_H
