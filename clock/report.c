@@ -84,7 +84,7 @@ static void print_facts(FILE *out, const struct owamp_clock_status *status)
 
 static void fill_row(struct row *row, const struct owamp_clock_source_status *source)
 {
-	bool token = strcmp(source->source, OWAMP_CLOCK_NONE) != 0;
+	bool token = source->measured && strcmp(source->source, OWAMP_CLOCK_NONE) != 0;
 
 	snprintf(row->cells[COLUMN_NAME], CLOCK_WORDS_SIZE, "%s", source->name);
 	snprintf(row->cells[COLUMN_KIND], CLOCK_WORDS_SIZE, "%s",

@@ -87,16 +87,6 @@ static bool is_leaping(const struct owamp_clock *clock, const struct step_readin
 	return announced != 0 && to_midnight < LEAPING_NS;
 }
 
-/* It moves by 12 us a second if it takes a day, and goes straight: the larger end counts. */
-static int64_t smear_until_next_round(const struct owamp_clock *clock, int64_t real_ns)
-{
-	int64_t smear_ns = clock->config.smear_ns;
-	int64_t now = llabs(leap_smear(&clock->leap, smear_ns, real_ns));
-	int64_t then = llabs(leap_smear(&clock->leap, smear_ns, real_ns + 2 * CLOCK_INTERVAL_NS));
-
-	return now > then ? now : then;
-}
-
 static void ask_kernel(const struct owamp_clock *clock, const struct step_reading *now,
 		       struct select_facts *facts)
 {
@@ -107,7 +97,7 @@ static void ask_kernel(const struct owamp_clock *clock, const struct step_readin
 	};
 	(void)clock_kernel_facts(&facts->kernel);
 	facts->leaping = is_leaping(clock, now, facts->kernel.leap);
-	facts->smear_ns = smear_until_next_round(clock, now->real_ns);
+	facts->smear_ns = leap_smear_most(&clock->leap, clock->config.smear_ns, now->real_ns);
 	if (facts->kernel.tai_utc == 0)
 		facts->kernel.tai_utc = leap_tai_utc(&clock->leap, now->real_ns);
 }

@@ -120,6 +120,8 @@ static void measure(struct select *select, struct member *member)
 	if (member->track.count == 0)
 		return;
 	track_interval(&member->track, select->config.drift_max_ppb, &member->interval);
+	if (member->smear_ns > 0)
+		member->interval.drift_ppb = interval_add(member->interval.drift_ppb, smear_ppb(select));
 	if (!member->valid)
 		member->interval.drift_ppb = larger(member->interval.drift_ppb, TRACK_OSCILLATOR_PPB);
 	member->bound_ns = interval_bound(&member->interval, select->now_mono);
@@ -164,8 +166,6 @@ static void add_extra(struct select *select, int64_t smear_ns)
 {
 	select->smear_ns = larger(smear_ns, select->facts.smear_ns);
 	select->extra_ns = interval_add(select->smear_ns, select->facts.leaping ? SECOND_NS : 0);
-	if (select->smear_ns > 0)
-		select->snapshot.drift_ppb = interval_add(select->snapshot.drift_ppb, smear_ppb(select));
 	select->snapshot.bound_ns = interval_add(select->snapshot.bound_ns, select->extra_ns);
 }
 
@@ -271,9 +271,10 @@ void select_round(struct select *select, const struct select_facts *facts,
 	select->heard = true;
 }
 
-static void forget(struct member *member)
+/* Whoever steers the clock has to pull it back now. */
+static void forget(struct member *member, int64_t drift_max_ppb)
 {
-	track_forget(&member->track, member->interval.drift_ppb);
+	track_forget(&member->track, drift_max_ppb);
 	member->valid = member->holdover = false;
 	member->confirmations = member->better = member->equal = 0;
 }
@@ -309,7 +310,7 @@ void select_stepped(struct select *select, int64_t mono_ns, int64_t step_ns)
 	else
 		enlarge_rest(select, mono_ns, step_ns);
 	for (size_t i = 0; i < select->config.count; i++)
-		forget(&select->members[i]);
+		forget(&select->members[i], select->config.drift_max_ppb);
 	select->chosen = SELECT_NOBODY;
 	select->snapshot.steps++;
 	select->snapshot.synchronized = false;

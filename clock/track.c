@@ -81,8 +81,7 @@ static void fit(struct track *track)
 
 void track_forget(struct track *track, int64_t drift_ppb)
 {
-	if (track->count > 0)
-		track->before_ppb = drift_ppb;
+	track->before_ppb = drift_ppb;
 	track->count = 0;
 }
 
@@ -186,11 +185,14 @@ static int64_t line_ppb(const struct track *track, int64_t drift_max_ppb)
 	return drift;
 }
 
-/* Who steers and is still far off is about to pull, or pulls already. */
+/* Who steers and was far off a moment ago is pulling. */
 static bool is_locked(const struct track *track)
 {
-	return track->steers &&
-	       interval_magnitude(track->points[track->count - 1].offset_ns) <= track->error_ns;
+	for (size_t i = 0; i < track->count; i++) {
+		if (interval_magnitude(track->points[i].offset_ns) > track->error_ns)
+			return false;
+	}
+	return track->steers;
 }
 
 static int64_t drift_without_line(const struct track *track, int64_t drift_max_ppb)

@@ -1,7 +1,7 @@
 """What the system tests of the clock's sources share.
 
-A test starts the daemons a source talks to (daemon()) and watches what owping makes of them (watch()), look by
-look. What any of them logged is shown below a failure.
+A test starts the daemons a source talks to (daemon()) and watches what owping makes of them (watch()), look
+by look. What any of them logged is shown below a failure.
 
     class Some(clock_case.ClockCase):
         def test_it(self):
@@ -88,7 +88,8 @@ class Looks:
 
     def wait_source(self, name, predicate, what, **options):
         """As wait_for(), of one source."""
-        return self.wait_for(lambda look: predicate(look["sources"][name]), "%s: %s" % (name, what), **options)
+        return self.wait_for(lambda look: predicate(look["sources"][name]), "%s: %s" % (name, what),
+                             **options)
 
     def wait_state(self, name, state, **options):
         return self.wait_source(name, lambda source: source["state"] == state, state, **options)
@@ -141,8 +142,8 @@ class ClockCase(harness.SystemTest):
         """What owping --clock --json says without a number of seconds: one look, after about two."""
         command = [*wrapper, harness.program("owping"), "--clock", "--json", "--clock-config",
                    self.clock_config(section, settings)]
-        result = subprocess.run(space.command(command), capture_output=True, text=True, stdin=subprocess.DEVNULL,
-                                timeout=harness.PATIENCE, check=False)
+        result = subprocess.run(space.command(command), capture_output=True, text=True,
+                                stdin=subprocess.DEVNULL, timeout=harness.PATIENCE, check=False)
         self.assertEqual((result.returncode, result.stderr), (0, ""))
         look = json.loads(result.stdout)["clock"]
         look["sources"] = {source["name"]: source for source in look["sources"]}
@@ -175,7 +176,7 @@ def as_nobody(group=None):
 
 def nobody_unavailable():
     """Why nobody cannot run owping from where it was built; None if that is possible."""
-    result = subprocess.run([*as_nobody(), harness.program("owping"), "--version"], capture_output=True, text=True,
-                            timeout=harness.PATIENCE, check=False)
+    result = subprocess.run([*as_nobody(), harness.program("owping"), "--version"], capture_output=True,
+                            text=True, timeout=harness.PATIENCE, check=False)
     return None if result.returncode == 0 else "an unprivileged user cannot run owping here: %s" % (
         result.stderr.strip())

@@ -1,5 +1,6 @@
 """The source "chrony" with real chronyds that leave the clock alone (-x): a server, and a client of it."""
 import os
+import time
 
 import clock_case
 import harness
@@ -23,8 +24,8 @@ class Tracking:
 
     def __init__(self, space, *options):
         fields = space.run("chronyc", "-n", "-c", *options, "tracking").strip().split(",")
-        (self.ref_id, self.address, self.stratum, self.ref_time, correction, _, _, freq, residual, skew, delay,
-         dispersion, _, self.leap) = fields
+        (self.ref_id, self.address, self.stratum, self.ref_time, correction, _, _, freq, residual, skew,
+         delay, dispersion, _, self.leap) = fields
         # Positive: the clock is slow.
         self.offset = -float(correction) * 1e9
         self.error = (float(delay) / 2 + float(dispersion)) * 1e9
@@ -84,8 +85,8 @@ class BoundTest(Case):
         server.kill()
         looks.next(2)
         before = Tracking(self.pair.client)
-        source = looks.next()[0]["sources"]["c"]
-        # The look may have been taken before chronyc was asked: the one after it was not.
+        # The first look may have been taken before chronyc was asked: the one after it was not.
+        looks.next()
         source = looks.next()[0]["sources"]["c"]
         after = Tracking(self.pair.client)
         self.assert_between(source, before, after)
@@ -110,6 +111,37 @@ class BoundTest(Case):
         # Two hosts of one clock: what chronyd says of it must contain that it is exactly right.
         for look in looks.next(5):
             self.assertGreaterEqual(look["bound_ns"], abs(look["sources"]["c"]["offset_ns"]))
+
+
+class AsymmetryTest(Case):
+    """A path that is slower on the way back: what NTP cannot see, half the root delay has to cover."""
+
+    DELAY = 0.004
+
+    def setUp(self):
+        reason = netns.wire_unavailable()
+        if reason:
+            self.skipTest(reason)
+        super().setUp()
+        self.pair = self.keep(netns.Wire())
+
+    def slow(self, packet):
+        time.sleep(self.DELAY)
+        return [packet]
+
+    def test_contained(self):
+        self.pair.to_client = self.slow
+        _, _, looks = self.follow()
+        half = self.DELAY / 2 * 1e9
+        # Both have the same clock. The answers come late, so that the client takes itself for ahead, by half.
+        look = looks.wait_source("c", lambda source: abs(source["offset_ns"] - half) < half / 2 and
+                                 source["error_ns"] < 2 * half, "off by half the delay", seconds=SECONDS)
+        source = look["sources"]["c"]
+        # Half of all the delay, and that is more than what was put in; the truth, 0, is within.
+        self.assertGreater(source["error_ns"], half)
+        self.assertGreaterEqual(source["error_ns"], source["offset_ns"])
+        # It is the path, not the dispersion, that makes the bound.
+        self.assertLess(source["error_ns"], 2 * half)
 
 
 class ServerTest(Case):
@@ -225,7 +257,8 @@ class UnixSocketTest(Case):
             self.skipTest(reason)
         _, path = self.start_client()
         harness.until(lambda: os.path.exists(path), "chronyd's socket")
-        looks = self.watch(self.pair.client, 'chrony "c" { socket = "%s" }' % path, wrapper=clock_case.as_nobody())
+        looks = self.watch(self.pair.client, 'chrony "c" { socket = "%s" }' % path,
+                           wrapper=clock_case.as_nobody())
         source = looks.next()[0]["sources"]["c"]
         self.assertEqual(source["state"], "absent")
         self.assertIn("Permission denied: only root and chronyd's user may; set host and port instead",

@@ -228,7 +228,7 @@ class Privileges(ClockOwampd):
 
 class Log(ClockOwampd):
     def test_pair(self):
-        """A grandmaster that is traceable: the clock's state is told at the start, when it is found, and when lost."""
+        """A traceable grandmaster: what is told at the start, when it is found, and when it is lost."""
         master = self.ptp4l(self.net.client, MASTER, self.path + "/master")
         self.net.client.run("pmc", "-u", "-b", "0", "-s", self.path + "/master", "-i", self.path + "/pmc", TRACEABLE)
         self.ptp4l()

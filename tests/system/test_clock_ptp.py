@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
-"""The clock against real ptp4l: two of them over veth, with software stamps and free_running, as nobody may set
-the clock here. Both look at the same clock, so whatever offset there seems to be was injected."""
+"""The clock against real ptp4l: two of them over veth, with software stamps and free_running, as nobody may
+set the clock here. Both look at the same clock, so whatever offset there seems to be was injected.
+"""
 import os
 import signal
 
@@ -9,9 +10,9 @@ import harness
 import netns
 
 # pmc's names and values, of a grandmaster with a receiver for satellites whose system clock is on UTC.
-TRACEABLE = {"clockClass": 6, "clockAccuracy": "0x21", "offsetScaledLogVariance": "0xffff", "currentUtcOffset": 37,
-             "leap61": 0, "leap59": 0, "currentUtcOffsetValid": 1, "ptpTimescale": 0, "timeTraceable": 1,
-             "frequencyTraceable": 1, "timeSource": "0x20"}
+TRACEABLE = {"clockClass": 6, "clockAccuracy": "0x21", "offsetScaledLogVariance": "0xffff",
+             "currentUtcOffset": 37, "leap61": 0, "leap59": 0, "currentUtcOffsetValid": 1,
+             "ptpTimescale": 0, "timeTraceable": 1, "frequencyTraceable": 1, "timeSource": "0x20"}
 
 ASYMMETRY_NS = 1000000
 
@@ -49,7 +50,8 @@ class Ptp4l:
 
     def pmc(self, *words):
         client = os.path.join(self.test.directory(), "pmc")
-        answer = self.space.run("pmc", "-u", "-b", "0", "-s", self.socket, "-i", client, " ".join(map(str, words)))
+        answer = self.space.run("pmc", "-u", "-b", "0", "-s", self.socket, "-i", client,
+                                " ".join(map(str, words)))
         self.test.assertIn("RESPONSE MANAGEMENT", answer)
         return answer
 
@@ -67,7 +69,8 @@ class Ptp(clock_case.ClockCase):
         self.slave_socket = os.path.join(self.directory(), "slave")
 
     def master(self, **options):
-        master = Ptp4l(self, self.net.server, [self.net.interface], self.master_socket, priority1=10, **options)
+        master = Ptp4l(self, self.net.server, [self.net.interface], self.master_socket, priority1=10,
+                       **options)
         master.wait_log(MASTER)
         return master
 
@@ -100,7 +103,7 @@ class Ptp(clock_case.ClockCase):
 
 class Bound(Ptp):
     def test_injected_offset_and_traceability(self):
-        """The bound contains an offset that is known; S only once the master is traceable and says how good it is."""
+        """The bound contains an offset that is known; S only once the master is traceable and accurate."""
         master = self.master()
         slave = self.slave(port_options={"delayAsymmetry": ASYMMETRY_NS})
         looks = self.watch(self.net.client,
@@ -133,7 +136,7 @@ class Bound(Ptp):
             self.assertLess(look["bound_ns"], 10 * ASYMMETRY_NS)
             self.assertEqual(look["tai_utc"], 37)
 
-        # Told that its clock is good, a free-running ptp4l says SLAVE, and who is not told otherwise believes it.
+        # Told that its clock is good, a free-running ptp4l says SLAVE; who is not told otherwise believes it.
         slave.pmc("SET SYNCHRONIZATION_UNCERTAIN_NP 0")
         look = looks.wait_state("strict", "valid")
         self.assertIn("SLAVE", look["sources"]["strict"]["text"])
@@ -144,7 +147,7 @@ class Bound(Ptp):
         self.assertEqual(look["sources"]["p"]["state"], "holdover")
 
     def test_master_on_tai(self):
-        """A master with software stamps that says its time is TAI gives UTC + 37 s: found to be that far off."""
+        """A master with software stamps that says its time is TAI gives UTC: found to be 37 s off."""
         master = self.master()
         master.announce(ptpTimescale=1)
         self.slave()
@@ -184,7 +187,8 @@ class Trouble(Ptp):
         master.start()
         master.wait_log(MASTER)
         master.announce()
-        looks.wait_for(lambda look: look["synchronized"] and look["sources"]["p"]["state"] == "valid", "is back")
+        looks.wait_for(lambda look: look["synchronized"] and look["sources"]["p"]["state"] == "valid",
+                       "synchronized again")
 
     def test_link_down_and_slave_killed(self):
         _, slave, looks = self.pair()
@@ -218,7 +222,8 @@ class Trouble(Ptp):
     def test_boundary_clock(self):
         """Of two ports the one that is a slave counts, whichever it is."""
         third = self.keep(netns.Namespace())
-        self.net.client.ip("link", "add", "link1", "type", "veth", "peer", "name", "link1", "netns", third.path)
+        self.net.client.ip("link", "add", "link1", "type", "veth", "peer", "name", "link1",
+                           "netns", third.path)
         for space, address in ((self.net.client, "198.51.100.1/24"), (third, "198.51.100.2/24")):
             space.ip("addr", "add", address, "dev", "link1")
             space.ip("link", "set", "link1", "up")

@@ -162,9 +162,8 @@ static void measure(struct world *world, struct world_source *source)
 	}
 	reading->measured = true;
 	reading->mono_ns = world->now_ns;
-	reading->offset_ns =
-		llrint(world->offset_ns + source->common_ns + noise(world, source) + source->lie_ns -
-		       smear(world, world->now_ns) + leap_error(world));
+	reading->offset_ns = llrint(world->offset_ns + source->common_ns + noise(world, source) +
+				    source->lie_ns - smear(world, world->now_ns) + leap_error(world));
 	reading->error_ns = (int64_t)source->error_ns;
 	reading->drift_ppb = source->states_drift ? llrint(ceil(fabs(rate))) + 2 * WORLD_WANDER_PPB : -1;
 	if (source->steers && !is_leaping(world, world->now_ns))
@@ -329,8 +328,8 @@ static void create_steering(struct world *world)
 	leader->noise_ns = fmin(leader->noise_ns, leader->error_ns / 4);
 	world->freq_ppb = rint(-world->natural_ppb + world_chance(world, -nearly, nearly));
 	world->integral_ppb = -world->freq_ppb;
-	world->offset_ns = world->steady ? -leader->common_ns
-					 : world_chance(world, -leader->error_ns, leader->error_ns);
+	world->offset_ns =
+		world->steady ? -leader->common_ns : world_chance(world, -leader->error_ns, leader->error_ns);
 }
 
 /*
@@ -349,10 +348,11 @@ static void create_steady(struct world *world)
 	leader->error_ns = magnitude(world, 4e3 * (1 + (double)leader->interval_ns / 1e9), 1e7);
 	if (!leader->filtered)
 		leader->noise_ns = world_chance(world, 0, leader->error_ns / 20);
-	leader->outlier_ns = 0;
 	choose_common(world, leader);
 	for (size_t i = 1; i < world->config.count; i++)
 		world->sources[i].error_ns = fmax(world->sources[i].error_ns, 2 * leader->error_ns);
+	for (size_t i = 0; i < world->config.count; i++)
+		world->sources[i].outlier_ns = 0;
 }
 
 static void create_leap(struct world *world)

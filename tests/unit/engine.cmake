@@ -38,12 +38,19 @@ endforeach()
 target_link_options(test_collector_trouble PRIVATE -Wl,--wrap=owamp_receiver_packet)
 
 # What the clock's sources say, weighed.
-foreach(name clock_track)
+foreach(name clock_property clock_select clock_select_conflict clock_select_holdover clock_select_step
+	clock_select_words clock_track)
 	unit_test(${name} test_reference)
+endforeach()
+target_sources(test_clock_property PRIVATE clock_world.c)
+# The library shows no selection: brings its own.
+unit_test(clock_drift_archive storage)
+foreach(part choice conflict interval select select_status select_text track words)
+	target_sources(test_clock_drift_archive PRIVATE ${PROJECT_SOURCE_DIR}/clock/${part}.c)
 endforeach()
 
 # What gpsd and its like say.
-foreach(name gps_json gps_receivers gpsd mark shm)
+foreach(name gps_json gps_receivers gpsd mark shm shm_privileges)
 	unit_test(${name} test_reference)
 endforeach()
 

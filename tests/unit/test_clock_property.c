@@ -229,7 +229,7 @@ static void run_world(struct run *run)
 	while (world->now_ns < world->end_ns) {
 		int64_t round_ns =
 			world->now_ns +
-			(int64_t)(world_chance(world, 0, 1) < 0.05 ? world_chance(world, 0.1e9, 2e9) : 1e9);
+			(int64_t)(world_chance(world, 0, 1) < 0.05 ? world_chance(world, 0.1e9, 1.8e9) : 1e9);
 
 		while (world->next_step_ns < round_ns) {
 			pass(run, world->next_step_ns);

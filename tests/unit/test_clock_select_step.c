@@ -152,6 +152,26 @@ static void history_is_void(void **state)
 	bench_free(bench);
 }
 
+/* Whoever steers the clock pulls it back, however small the offset is that he sees next. */
+static void after_a_step_nobody_is_taken_for_locked(void **state)
+{
+	struct bench *bench = bench_of(1);
+
+	(void)state;
+	bench->readings[0].steers = true;
+	says_raw(bench, 0, 0, 2000);
+	next_round(bench);
+	assert_int_equal(bench->snapshot.drift_ppb, 10000);
+	step(bench, 1500);
+	for (int i = 0; i < 2; i++) {
+		says_raw(bench, 0, 1500, 2000);
+		next_round(bench);
+	}
+	assert_true(bench->snapshot.synchronized);
+	assert_int_equal(bench->snapshot.drift_ppb, 100000);
+	bench_free(bench);
+}
+
 static void of_nothing_a_step_makes_no_bound(void **state)
 {
 	struct bench *bench = bench_of(1);
@@ -254,6 +274,7 @@ int main(void)
 		cmocka_unit_test(a_measurement_at_the_very_step_is_of_before),
 		cmocka_unit_test(steps_add_up),
 		cmocka_unit_test(history_is_void),
+		cmocka_unit_test(after_a_step_nobody_is_taken_for_locked),
 		cmocka_unit_test(of_nothing_a_step_makes_no_bound),
 		cmocka_unit_test(a_step_of_unknown_size_makes_all_unknown),
 		cmocka_unit_test(an_expired_word_is_enlarged_too),

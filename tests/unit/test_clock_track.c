@@ -76,6 +76,51 @@ static void few_readings_of_who_steers_allow_for_10_ppm(void **state)
 	assert_int_equal(interval.drift_ppb, 4000);
 }
 
+static struct clock_reading steering_reading(int64_t mono_ns, int64_t offset_ns)
+{
+	return (struct clock_reading){
+		.source = "ptp",
+		.mono_ns = mono_ns,
+		.offset_ns = offset_ns,
+		.error_ns = 500,
+		.drift_ppb = -1,
+		.steers = true,
+	};
+}
+
+/* It is pulling the clock back, or about to. */
+static void who_steers_and_was_far_off_does_not_count_as_locked(void **state)
+{
+	struct track track = {.count = 0};
+	struct clock_reading reading = steering_reading(BEGIN, -501);
+
+	(void)state;
+	(void)track_add(&track, &reading, 0);
+	assert_int_equal(interval_of(&track).drift_ppb, DRIFT_MAX);
+	reading = steering_reading(BEGIN + SECOND, 500);
+	(void)track_add(&track, &reading, 0);
+	assert_int_equal(interval_of(&track).drift_ppb, DRIFT_MAX);
+	track_forget(&track, 0);
+	reading = steering_reading(BEGIN + 2 * SECOND, -500);
+	(void)track_add(&track, &reading, 0);
+	assert_int_equal(interval_of(&track).drift_ppb, 10000);
+}
+
+/* The clock was seen to run off faster, before. */
+static void a_larger_drift_of_before_remains_until_there_is_a_line(void **state)
+{
+	struct track track = {.count = 0};
+	struct clock_reading reading = steering_reading(BEGIN, 0);
+
+	(void)state;
+	track_forget(&track, 30000);
+	for (int64_t i = 0; i < 3; i++) {
+		reading.mono_ns = BEGIN + i * SECOND;
+		(void)track_add(&track, &reading, 0);
+		assert_int_equal(interval_of(&track).drift_ppb, i < 2 ? 30000 : ALLOWANCE);
+	}
+}
+
 /* 25 ppb, no scatter. */
 static void a_straight_line_is_its_slope_and_the_oscillators_allowance(void **state)
 {
@@ -292,6 +337,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(few_readings_allow_for_the_error_again_and_for_drift_max),
 		cmocka_unit_test(few_readings_of_who_steers_allow_for_10_ppm),
+		cmocka_unit_test(who_steers_and_was_far_off_does_not_count_as_locked),
+		cmocka_unit_test(a_larger_drift_of_before_remains_until_there_is_a_line),
 		cmocka_unit_test(a_straight_line_is_its_slope_and_the_oscillators_allowance),
 		cmocka_unit_test(three_points_scatter),
 		cmocka_unit_test(eight_points_scatter),

@@ -59,9 +59,7 @@ class Chrony(vm_case.VmCase):
         self.start("")
         look = self.wait_steering()
         self.assertEqual((look["source"], look["sources"]["system"]["state"]), ("chrony", "doubtful"))
-        self.assertEqual(look["sources"]["system"]["text"],
-                         "nobody tells the kernel that the clock is synchronized (STA_UNSYNC; "
-                         "chronyd does with rtcsync)")
+        self.assertRegex(look["sources"]["system"]["text"], "^nobody tells the kernel .*STA_UNSYNC")
         self.assertEqual(kernel_clock.read().status & kernel_clock.STA_UNSYNC, kernel_clock.STA_UNSYNC)
 
 

@@ -89,8 +89,8 @@ class Ptp(vm_case.VmCase):
         daemon, system = look["sources"]["daemon"], look["sources"]["system"]
         self.assertEqual((look["source"], daemon["state"], daemon["used"], daemon["steers"]),
                          ("ptp", "valid", True, True))
-        self.assertEqual((system["state"], system["text"]),
-                         ("doubtful", "ptp4l or phc2sys steers the clock and tells the kernel no error"))
+        self.assertEqual(system["state"], "doubtful")
+        self.assertRegex(system["text"], "^ptp4l or phc2sys steers the clock")
         self.assertEqual(look["steered_by"], "ptp4l or phc2sys")
         state = kernel_clock.read()
         self.assertEqual((state.status, state.esterror_us), (kernel_clock.STA_NANO, kernel_clock.UNKNOWN_ERROR))

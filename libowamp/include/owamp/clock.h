@@ -66,7 +66,7 @@ enum owamp_clock_kind {
 #define OWAMP_CLOCK_SOURCES_MAX 16
 #define OWAMP_CLOCK_NAME_SIZE   32
 #define OWAMP_CLOCK_PATH_SIZE   108 /* as in struct sockaddr_un */
-#define OWAMP_CLOCK_TEXT_SIZE   160
+#define OWAMP_CLOCK_TEXT_SIZE   256
 
 /* What a hardware clock counts. */
 enum owamp_clock_timescale {
@@ -155,7 +155,7 @@ struct owamp_clock_config {
 #define OWAMP_CLOCK_HOP_ERROR_NS    100
 #define OWAMP_CLOCK_PPS_ERROR_NS    20000
 #define OWAMP_CLOCK_SERIAL_ERROR_NS 500000000
-#define OWAMP_CLOCK_SHM_ERROR_NS    20000
+#define OWAMP_CLOCK_SHM_ERROR_NS    500000000 /* gpsd states 2^-20 s for its messages too */
 #define OWAMP_CLOCK_PTP_SOCKET      "/var/run/ptp4l"
 #define OWAMP_CLOCK_LEAP_FILE       "/usr/share/zoneinfo/leap-seconds.list"
 
