@@ -21,8 +21,7 @@ static bool within(int64_t bound_ns, int64_t tenths, int64_t other_ns)
 
 bool choice_is_open_to(const struct select *select, size_t index)
 {
-	return select->members[index].holdover ||
-	       (member_counts(select, index) && !conflict_has(select, index));
+	return select->members[index].holdover || member_counts(select, index);
 }
 
 static size_t smallest(const struct select *select, unsigned better)
@@ -60,8 +59,7 @@ static void compare(struct select *select, size_t index)
 	member->better = open && (__int128)member->bound_ns * 10 < (__int128)used_ns * BETTER_TENTHS
 				 ? member->better + 1
 				 : 0;
-	member->equal = open && index < select->chosen && !member->holdover &&
-					within(member->bound_ns, EQUAL_TENTHS, used_ns)
+	member->equal = open && !member->holdover && within(member->bound_ns, EQUAL_TENTHS, used_ns)
 				? member->equal + 1
 				: 0;
 }

@@ -56,8 +56,8 @@ static void note_leap(struct select *select)
  */
 static bool is_of_leap(const struct select *select, const struct clock_reading *reading)
 {
-	return select->facts.leaping || (select->leap_to_mono && reading->mono_ns >= select->leap_from_mono &&
-					 reading->mono_ns <= select->leap_to_mono);
+	return select->leap_to_mono && reading->mono_ns >= select->leap_from_mono &&
+	       reading->mono_ns <= select->leap_to_mono;
 }
 
 static bool is_to_wait(const struct select *select, const struct member *member)
@@ -262,7 +262,7 @@ void select_round(struct select *select, const struct select_facts *facts,
 		hear(select, i, &readings[i]);
 	conflict_look(select);
 	if (conflict_is(select))
-		select->chosen = SELECT_NOBODY;
+		select->chosen = SELECT_NOBODY; /* and it is chosen afresh afterwards */
 	else
 		choice_make(select);
 	state_verdict(select);

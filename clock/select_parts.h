@@ -24,7 +24,7 @@ struct member {
 	int64_t limit_ns;             /* of bound_ns, in holdover */
 	/* Rounds in a row, up to now. */
 	unsigned better; /* than the used one, by a good part */
-	unsigned equal;  /* to the used one or better, and before it in order */
+	unsigned equal;  /* to the used one or better */
 };
 
 /* conflict.c: who contradicts whom. */

@@ -227,17 +227,17 @@ static void leap_and_tai_are_the_kernels_or_the_used_sources_or_any_valid_ones(v
 	struct bench *bench = bench_of(3);
 
 	(void)state;
-	says(bench, 2, 0, 9000, 0);
+	bench->readings[0].leap = 1; /* of one that is not valid */
+	bench->readings[0].tai_utc = 35;
+	says(bench, 1, 0, 9000, 0);
 	bench->readings[1].leap = -1;
-	bench->readings[1].tai_utc = 35; /* of one that is not valid */
-	bench->readings[2].leap = -1;
-	bench->readings[2].tai_utc = 36;
-	says(bench, 0, 0, 1000, 0);
+	bench->readings[1].tai_utc = 36;
+	says(bench, 2, 0, 1000, 0);
 	next_round(bench);
 	assert_int_equal(bench->snapshot.leap, -1);
 	assert_int_equal(bench->snapshot.tai_utc, 36);
-	bench->readings[0].leap = 1;
-	bench->readings[0].tai_utc = 37;
+	bench->readings[2].leap = 1;
+	bench->readings[2].tai_utc = 37;
 	next_round(bench);
 	assert_int_equal(bench->snapshot.leap, 1);
 	assert_int_equal(bench->snapshot.tai_utc, 37);

@@ -228,6 +228,56 @@ static void a_smeared_leap_second_is_no_contradiction(void **state)
 	bench_free(bench);
 }
 
+/* What was measured while the time was smeared may be off by that later on, too. */
+static void nor_is_it_later(void **state)
+{
+	struct bench *bench = bench_of(2);
+
+	(void)state;
+	for (size_t i = 0; i < 2; i++) {
+		bench->facts.smear_ns = 400 * MS;
+		says(bench, 1 - i, 400 * MS, 20000, 0);
+		next_round(bench);
+		bench->facts.smear_ns = 0;
+		for (int j = 0; j < 2; j++) {
+			says(bench, i, 0, 2100, 0);
+			next_round(bench);
+			assert_false(bench->snapshot.disagreement);
+		}
+	}
+	bench_free(bench);
+}
+
+/* Nor if it has just begun to be smeared. */
+static void nor_is_it_at_once(void **state)
+{
+	struct bench *bench = bench_of(2);
+
+	(void)state;
+	say_two(bench, 0, 0);
+	bench->facts.smear_ns = MS;
+	bench->readings[1].offset_ns = MS;
+	next_round(bench);
+	assert_false(bench->snapshot.disagreement);
+	bench_free(bench);
+}
+
+/* b was the better one by a fifth, which would not have been enough to replace a. */
+static void afterwards_the_best_is_chosen_afresh(void **state)
+{
+	struct bench *bench = contradicting();
+
+	(void)state;
+	for (int i = 0; i < 10; i++) {
+		says(bench, 0, 0, 2000, 0);
+		says(bench, 1, 0, 1600, 0);
+		next_round(bench);
+	}
+	assert_false(bench->snapshot.disagreement);
+	assert_int_equal(used(bench), 1);
+	bench_free(bench);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -242,6 +292,9 @@ int main(void)
 		cmocka_unit_test(a_third_one_decides_nothing),
 		cmocka_unit_test(one_that_agrees_with_both_is_not_used_either),
 		cmocka_unit_test(a_smeared_leap_second_is_no_contradiction),
+		cmocka_unit_test(nor_is_it_later),
+		cmocka_unit_test(nor_is_it_at_once),
+		cmocka_unit_test(afterwards_the_best_is_chosen_afresh),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -201,6 +201,25 @@ static void it_may_win_against_a_valid_source(void **state)
 	bench_free(bench);
 }
 
+/* That it comes first in order is no reason to go back to one that is silent. */
+static void it_does_not_win_by_order(void **state)
+{
+	struct bench *bench = bench_of(2);
+
+	(void)state;
+	says(bench, 0, 0, 900 * US, 0);
+	says(bench, 1, 0, 900 * US + 500, 0);
+	next_round(bench);
+	assert_int_equal(used(bench), 0);
+	is_absent(bench, 0, "");
+	for (int i = 0; i < 40; i++) {
+		next_round(bench);
+		assert_int_equal(used(bench), 1);
+	}
+	assert_int_equal(RESULT(bench).state, OWAMP_CLOCK_HOLDOVER);
+	bench_free(bench);
+}
+
 static void one_that_was_not_used_has_no_holdover(void **state)
 {
 	struct bench *bench = bench_of(2);
@@ -246,6 +265,7 @@ int main(void)
 		cmocka_unit_test(what_it_says_then_is_not_joined_to_what_it_said),
 		cmocka_unit_test(a_repeated_measurement_is_joined),
 		cmocka_unit_test(it_may_win_against_a_valid_source),
+		cmocka_unit_test(it_does_not_win_by_order),
 		cmocka_unit_test(one_that_was_not_used_has_no_holdover),
 		cmocka_unit_test(a_doubtful_one_is_in_holdover_too),
 	};

@@ -13,6 +13,8 @@ TOOLS = ("apt-get", "apt-cache", "dpkg-deb", "busybox", "cpio", "depmod", "modpr
 ELF = b"\x7fELF"
 XZ = b"\xfd7zXZ\0"
 
+NETWORK = ("-o", "Acquire::http::Timeout=20", "-o", "Acquire::https::Timeout=20")
+
 # A download or a build of modules that takes longer hangs.
 PATIENCE = 300
 
@@ -26,8 +28,11 @@ class Failed(Exception):
 
 
 def _run(*command, **options):
-    done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, timeout=PATIENCE, check=False,
-                          **options)
+    try:
+        done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, timeout=PATIENCE, check=False,
+                              **options)
+    except subprocess.TimeoutExpired:
+        raise Failed("%s: not finished in %d s" % (" ".join(command), PATIENCE)) from None
     if done.returncode != 0:
         output = (done.stdout[-2000:] + done.stderr[-2000:]).decode("utf-8", "replace").strip()
         raise Failed("%s: %s" % (" ".join(command), output or "exit status %d" % done.returncode))
@@ -39,14 +44,17 @@ class _Packages:
 
     def __init__(self, folder):
         self._folder = folder
+        self._lists = os.path.join(folder, "lists")
         self._options = []
 
     def refresh(self):
-        lists = os.path.join(self._folder, "lists")
-        os.makedirs(os.path.join(lists, "partial"), exist_ok=True)
-        self._options = ["-o", "Dir::State::Lists=" + lists, "-o", "Dir::Cache::pkgcache=",
+        os.makedirs(os.path.join(self._lists, "partial"))
+        self._options = ["-o", "Dir::State::Lists=" + self._lists, "-o", "Dir::Cache::pkgcache=",
                          "-o", "Dir::Cache::srcpkgcache="]
-        _run("apt-get", "-qq", *self._options, "update")
+        _run("apt-get", "-qq", *NETWORK, *self._options, "update")
+
+    def forget(self):
+        shutil.rmtree(self._lists, True)
 
     def dependency(self, package, pattern):
         text = _run("apt-cache", *self._options, "depends", package).decode()
@@ -56,7 +64,7 @@ class _Packages:
         return found[1]
 
     def download(self, *packages):
-        _run("apt-get", "-qq", "-o", "APT::Sandbox::User=root", *self._options, "download", *packages,
+        _run("apt-get", "-qq", "-o", "APT::Sandbox::User=root", *NETWORK, *self._options, "download", *packages,
              cwd=self._folder)
 
 
@@ -73,14 +81,15 @@ def _download(folder):
         return version
 
     try:
-        return fetch()
-    except Failed:
-        pass
-    try:
-        packages.refresh()
-        return fetch()
+        try:
+            return fetch()
+        except Failed:
+            packages.refresh()
+            return fetch()
     except Failed as error:
-        raise Unavailable(error) from None
+        raise Unavailable("the kernel cannot be downloaded: %s" % error) from None
+    finally:
+        packages.forget()
 
 
 def _unpack(folder, version, final):
