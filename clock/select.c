@@ -1,5 +1,6 @@
 #include "select_parts.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -240,6 +241,36 @@ static void state_leap(struct select *select)
 	}
 }
 
+/*
+ * The kernel's account of a clock that chronyd steers is chronyd's, without the
+ * correction that is still to be made: it can be tighter than what chronyd
+ * itself says, and not true.
+ */
+static void pass_over(struct clock_reading *kernel)
+{
+	kernel->state = OWAMP_CLOCK_DOUBTFUL;
+	(void)snprintf(kernel->text, sizeof kernel->text,
+		       "chronyd keeps it, without the correction it still makes; chronyd itself is asked");
+}
+
+static void hear_all(struct select *select, const struct clock_reading *readings)
+{
+	const struct owamp_clock_config *config = &select->config;
+	bool chronyd = false;
+
+	for (size_t i = 0; i < config->count; i++)
+		chronyd = chronyd || (config->sources[i].kind == OWAMP_CLOCK_KIND_CHRONY &&
+				      readings[i].steers && readings[i].state == OWAMP_CLOCK_VALID);
+	for (size_t i = 0; i < config->count; i++) {
+		struct clock_reading reading = readings[i];
+
+		if (chronyd && config->sources[i].kind == OWAMP_CLOCK_KIND_KERNEL &&
+		    reading.state == OWAMP_CLOCK_VALID)
+			pass_over(&reading);
+		hear(select, i, &reading);
+	}
+}
+
 /* Against a time that begins or ends to be smeared all clocks turn: a line through both is none. */
 static void break_at_smear(struct select *select)
 {
@@ -258,8 +289,7 @@ void select_round(struct select *select, const struct select_facts *facts,
 	select->now_mono = facts->mono_ns;
 	note_leap(select);
 	break_at_smear(select);
-	for (size_t i = 0; i < select->config.count; i++)
-		hear(select, i, &readings[i]);
+	hear_all(select, readings);
 	conflict_look(select);
 	if (conflict_is(select))
 		select->chosen = SELECT_NOBODY; /* and it is chosen afresh afterwards */

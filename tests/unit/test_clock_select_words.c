@@ -34,6 +34,40 @@ static void the_kernel_tells_who_steers(void **state)
 	bench_free(bench);
 }
 
+/* Its account is chronyd's, without the correction that chronyd still makes: neither used nor contradicted.
+ */
+static void the_kernel_is_passed_over_where_chronyd_is_asked(void **state)
+{
+	static const enum owamp_clock_kind kinds[] = {OWAMP_CLOCK_KIND_KERNEL, OWAMP_CLOCK_KIND_CHRONY};
+	struct bench *bench = bench_new(2, kinds);
+
+	(void)state;
+	says(bench, 0, 0, 1000, 0);
+	says(bench, 1, -5 * MS, MS, 0);
+	bench->readings[1].steers = true;
+	next_round(bench);
+	assert_int_equal(used(bench), 1);
+	assert_false(bench->snapshot.disagreement);
+	assert_int_equal(bench->snapshot.bound_ns, 6 * MS);
+	assert_int_equal(bench->status.sources[0].state, OWAMP_CLOCK_DOUBTFUL);
+	assert_string_equal(
+		bench->status.sources[0].text,
+		"chronyd keeps it, without the correction it still makes; chronyd itself is asked");
+	/* One that only measures, another that is doubtful itself, or none: the account is somebody else's.
+	 */
+	says(bench, 0, 0, 1000, 0);
+	says(bench, 1, 0, MS, 0);
+	bench->readings[1].steers = false;
+	next_round(bench);
+	assert_int_equal(bench->status.sources[0].state, OWAMP_CLOCK_VALID);
+	says(bench, 0, 0, 1000, 0);
+	bench->readings[1].steers = true;
+	bench->readings[1].state = OWAMP_CLOCK_DOUBTFUL;
+	next_round(bench);
+	assert_int_equal(used(bench), 0);
+	bench_free(bench);
+}
+
 static void a_source_that_steers_knows_better(void **state)
 {
 	struct bench *bench = ptp_and_chrony();
@@ -171,6 +205,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(the_kernel_tells_who_steers),
+		cmocka_unit_test(the_kernel_is_passed_over_where_chronyd_is_asked),
 		cmocka_unit_test(a_source_that_steers_knows_better),
 		cmocka_unit_test(two_that_steer_are_an_alarm_but_no_disagreement),
 		cmocka_unit_test(a_line_says_why),
