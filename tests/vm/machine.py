@@ -23,7 +23,7 @@ setsid -w {command}
 echo $? >/run/vm/status
 stty raw </dev/ttyS1
 echo o >/proc/sysrq-trigger
-sleep infinity
+while :; do :; done
 """
 
 
