@@ -47,7 +47,8 @@ class Chrony(vm_case.VmCase):
     def test_with_rtcsync(self):
         self.start("rtcsync")
         self.wait_steering()
-        look = self.looks.wait_state("system", "valid")
+        look = self.looks.wait_source("system", lambda source: source["text"].startswith("chronyd keeps it, "),
+                                      "the kernel is told, and passed over")
         self.assertFalse(look["alarm"])
         state = kernel_clock.read()
         self.assertEqual(state.status & kernel_clock.STA_UNSYNC, 0)
