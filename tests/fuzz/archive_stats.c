@@ -34,6 +34,9 @@ static const char *const lines[][WORDS_MAX] = {
 	{"export", "1101"},
 	{"export", "3301", "--json"},
 	{"export", "2201", "--csv"},
+	{"clock"},
+	{"clock", "--json", "--since", "2026-11-20T10:00"},
+	{"clock", "--csv"},
 	{"prune", "--keep-packets", "1d", "--keep-summaries", "2d", "--max-size", "20k", "--dry-run"},
 };
 #define LINES (sizeof lines / sizeof lines[0])
@@ -53,6 +56,8 @@ static int ask(struct stats_run *run)
 		return stats_timeline(run);
 	case STATS_EXPORT:
 		return stats_export(run);
+	case STATS_CLOCK:
+		return stats_clock(run);
 	case STATS_PRUNE:
 		return stats_prune(run);
 	}

@@ -159,6 +159,15 @@ static void fill(struct archive *archive)
 		 .pruned = true,
 		 .outcome = ARCHIVE_FINISHED},
 	};
+	const struct owamp_clock_source_status source = {
+		.name = "roof",
+		.source = OWAMP_CLOCK_GPS_PPS,
+		.state = OWAMP_CLOCK_VALID,
+		.measured = true,
+		.offset_ns = -800,
+		.bound_ns = 2000,
+		.text = "used: smallest bound",
+	};
 	struct archive_clock clock = {
 		.time_ns = WORLD_NS, .program = "owampd", .source = "kernel", .synchronized = true};
 
@@ -169,6 +178,9 @@ static void fill(struct archive *archive)
 		clock.time_ns += SECOND_NS;
 		clock.step_ns = i == 1 ? -SECOND_NS : 0;
 		world_require(archive_clock_insert(archive, &clock) == 0, "the clock is put");
+		world_require(archive_clock_source_insert(archive, clock.time_ns, clock.program, &source) ==
+				      0,
+			      "its source is put");
 	}
 	world_require(archive_commit(archive) == 0, "the clock is there");
 }

@@ -114,7 +114,7 @@ static void check_tightness(struct run *run)
 static void check(struct run *run)
 {
 	const struct world *world = &run->world;
-	bool true_bound = owamp_clock_bound(&run->snapshot, world->now_ns) >= fabs(world->offset_ns);
+	bool true_bound = (double)owamp_clock_bound(&run->snapshot, world->now_ns) >= fabs(world->offset_ns);
 
 	run->tally->looks++;
 	if (run->verbose)
@@ -162,7 +162,7 @@ static void check_liars(struct run *run)
 	if (liar && honest) {
 		run->contradicted = QUIET_AFTER;
 		run->tally->disagreements++;
-		if (owamp_clock_bound(&run->snapshot, world->now_ns) < fabs(world->offset_ns))
+		if ((double)owamp_clock_bound(&run->snapshot, world->now_ns) < fabs(world->offset_ns))
 			fail_run(run, "all bounds are wrong");
 		if (status.alarm[0] == '\0')
 			fail_run(run, "there is no alarm");

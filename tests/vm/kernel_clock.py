@@ -4,10 +4,9 @@ import ctypes
 import os
 import time
 
-ADJ_OFFSET, ADJ_FREQUENCY, ADJ_MAXERROR, ADJ_ESTERROR, ADJ_STATUS = 0x1, 0x2, 0x4, 0x8, 0x10
+ADJ_FREQUENCY, ADJ_MAXERROR, ADJ_ESTERROR, ADJ_STATUS = 0x2, 0x4, 0x8, 0x10
 ADJ_TAI, ADJ_SETOFFSET, ADJ_NANO, ADJ_TICK = 0x80, 0x100, 0x2000, 0x4000
-STA_PLL, STA_INS, STA_UNSYNC, STA_NANO = 0x1, 0x10, 0x40, 0x2000
-TIME_INS, TIME_OOP, TIME_WAIT, TIME_ERROR = 1, 3, 4, 5
+STA_INS, STA_UNSYNC, STA_NANO = 0x10, 0x40, 0x2000
 USUAL_TICK = 10000
 SECOND = 10**9
 DAY = 86400
@@ -15,7 +14,7 @@ DAY = 86400
 # Greatest that the kernel keeps, us.
 UNKNOWN_ERROR = 16000000
 
-State = collections.namedtuple("State", "state status maxerror_us esterror_us freq tai")
+State = collections.namedtuple("State", "status maxerror_us esterror_us freq tai")
 
 
 class _Timex(ctypes.Structure):
@@ -31,11 +30,10 @@ _libc = ctypes.CDLL(None, use_errno=True)
 
 def _adjtimex(modes=0, **fields):
     timex = _Timex(modes=modes, **fields)
-    state = _libc.adjtimex(ctypes.byref(timex))
-    if state < 0:
+    if _libc.adjtimex(ctypes.byref(timex)) < 0:
         error = ctypes.get_errno()
         raise OSError(error, "adjtimex: %s" % os.strerror(error))
-    return State(state, timex.status, timex.maxerror, timex.esterror, timex.freq, timex.tai)
+    return State(timex.status, timex.maxerror, timex.esterror, timex.freq, timex.tai)
 
 
 def read():
