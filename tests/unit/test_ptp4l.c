@@ -13,6 +13,7 @@ struct scene {
 	struct clock_source source;
 	struct clock_now now;
 	struct clock_reading reading;
+	bool holds; /* the fake's lock while it is asked, so that it cannot answer */
 	int fails; /* errno of opening */
 	unsigned opened;
 	/* The hardware clock. */
@@ -79,6 +80,7 @@ static int begin(void **state)
 	snprintf(s->fake.path, sizeof s->fake.path, "/tmp/owamp-fake-ptp4l.%d", (int)getpid());
 	pthread_mutex_init(&s->fake.lock, NULL);
 	fake_start(&s->fake);
+	pthread_mutex_lock(&s->fake.lock); /* but while it is asked */
 	owamp_clock_source_default(&s->config, OWAMP_CLOCK_KIND_PTP);
 	snprintf(s->config.ptp.socket, sizeof s->config.ptp.socket, "%s", s->fake.path);
 	s->opener = (struct clock_opener){.open = open_object, .context = s};
@@ -89,11 +91,19 @@ static int begin(void **state)
 	return 0;
 }
 
+static void stop(struct scene *s)
+{
+	pthread_mutex_unlock(&s->fake.lock);
+	fake_stop(&s->fake);
+	pthread_mutex_lock(&s->fake.lock);
+}
+
 static int end(void **state)
 {
 	struct scene *s = *state;
 
 	s->source.ops->free(s->source.self);
+	pthread_mutex_unlock(&s->fake.lock);
 	fake_stop(&s->fake);
 	unlink(s->fake.path);
 	pthread_mutex_destroy(&s->fake.lock);
@@ -104,7 +114,11 @@ static int end(void **state)
 static const struct clock_reading *look_at(struct scene *s)
 {
 	s->reading = (struct clock_reading){.source = OWAMP_CLOCK_NONE, .drift_ppb = -1};
+	if (!s->holds)
+		pthread_mutex_unlock(&s->fake.lock);
 	s->source.ops->sample(s->source.self, &s->now, &s->reading);
+	if (!s->holds)
+		pthread_mutex_lock(&s->fake.lock);
 	return &s->reading;
 }
 
@@ -262,9 +276,9 @@ static void test_late_answers(void **state)
 {
 	struct scene *s = *state;
 
-	pthread_mutex_lock(&s->fake.lock);
+	s->holds = true;
 	assert_state(s, OWAMP_CLOCK_ABSENT, "no answer in domain 0; is it ptp4l's domainNumber?");
-	pthread_mutex_unlock(&s->fake.lock);
+	s->holds = false;
 	s->fake.offset_ns = 55;
 	s->fake.ingress_ns++;
 	assert_measured(s, sync_mono(s), 55, 2073 + 100);
@@ -344,7 +358,7 @@ static void test_restart(void **state)
 
 	snprintf(text, sizeof text, "nothing listens at %s: is ptp4l running?", s->fake.path);
 	assert_state(s, OWAMP_CLOCK_VALID, NULL);
-	fake_stop(&s->fake);
+	stop(s);
 	for (int i = 0; i < 3; i++)
 		assert_state(s, OWAMP_CLOCK_ABSENT, text);
 	assert_string_equal(s->reading.source, "ptp");
@@ -355,7 +369,7 @@ static void test_restart(void **state)
 	assert_waits(s);
 	assert_measured(s, sync_mono(s), -276, 2073 + 100);
 	/* Between two looks. */
-	fake_stop(&s->fake);
+	stop(s);
 	fake_start(&s->fake);
 	assert_state(s, OWAMP_CLOCK_ABSENT, text);
 	assert_waits(s);
