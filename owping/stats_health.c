@@ -38,6 +38,10 @@ static const struct {
 	{"discarded_time", "discarded: sent too far from our time", COUNT},
 	{"discarded_schedule", "discarded: sent too far from the schedule", COUNT},
 	{"discarded_late", "discarded: declared lost before", COUNT},
+	{"clock_steps", "times this host's clock was set", COUNT},
+	{"clock_step_ns", "by how much it was set, in sum", SPAN},
+	{"clock_bound_max_ns", "largest error bound of this host's clock", SPAN},
+	{"clock_source", "what that bound came from at the end", TEXT},
 };
 #define FIGURES (sizeof figures / sizeof figures[0])
 

@@ -6,6 +6,12 @@ ALTER TABLE clock ADD COLUMN alarm TEXT;        -- who contradicted whom; NULL: 
 ALTER TABLE clock ADD COLUMN leap INTEGER;      -- announced for the end of the day: 1 inserted, -1 deleted, 0 none
 ALTER TABLE clock ADD COLUMN tai_utc INTEGER;   -- s; NULL: not known
 
+-- What this host's clock did during the session; NULL: not known, or not this host's part.
+ALTER TABLE health ADD COLUMN clock_steps INTEGER;        -- times it was set
+ALTER TABLE health ADD COLUMN clock_step_ns INTEGER;      -- by how much, in sum
+ALTER TABLE health ADD COLUMN clock_bound_max_ns INTEGER; -- the largest bound of a packet's stamp
+ALTER TABLE health ADD COLUMN clock_source TEXT;          -- what the bound came from at the end
+
 -- A source at the time of a row of clock: when its state or use changed, and every ten minutes.
 CREATE TABLE clock_sources (
 	time_ns INTEGER NOT NULL,

@@ -504,11 +504,11 @@ FROM (
 		h.send_lateness_mean_ns,
 		h.send_lateness_max_ns,
 		s.records_lost,
-		(SELECT count(*) FROM clock c
+		coalesce(h.clock_steps, (SELECT count(*) FROM clock c -- of version 1, and while it runs
 			WHERE c.step_ns <> 0
 				AND c.program = s.program
 				AND c.time_ns BETWEEN s.start_ns AND coalesce(s.end_ns, 9223372036854775807)
-		) AS clock_steps
+		)) AS clock_steps
 	FROM sessions s
 	JOIN endpoints a ON a.endpoint_id = s.sender_id
 	JOIN endpoints b ON b.endpoint_id = s.receiver_id
@@ -590,15 +590,15 @@ SELECT
 	receive_error_ns,
 	synchronized,
 	delay_min_ns,
-	(SELECT c.source FROM clock c
+	coalesce(clock_source, (SELECT c.source FROM clock c
 		WHERE c.program = sums.program AND c.time_ns <= sums.until_ns
-		ORDER BY c.time_ns DESC LIMIT 1) AS source,
+		ORDER BY c.time_ns DESC LIMIT 1)) AS source,
 	(SELECT c.steered_by FROM clock c
 		WHERE c.program = sums.program AND c.time_ns <= sums.until_ns
 		ORDER BY c.time_ns DESC LIMIT 1) AS steered_by,
-	(SELECT count(*) FROM clock c
+	coalesce(health_steps, (SELECT count(*) FROM clock c
 		WHERE c.step_ns <> 0 AND c.program = sums.program
-			AND c.time_ns BETWEEN sums.start_ns AND sums.until_ns) AS clock_steps,
+			AND c.time_ns BETWEEN sums.start_ns AND sums.until_ns)) AS clock_steps,
 	(SELECT max(c.alarm) FROM clock c
 		WHERE c.alarm IS NOT NULL AND c.program = sums.program
 			AND c.time_ns BETWEEN sums.start_ns AND sums.until_ns) AS alarm
@@ -615,6 +615,8 @@ FROM (
 		s.outcome,
 		s.direction,
 		s.program,
+		h.clock_source,
+		h.clock_steps AS health_steps,
 		max(m.send_error_ns) AS send_error_ns,
 		max(m.receive_error_ns) AS receive_error_ns,
 		min(m.synchronized) AS synchronized,
@@ -622,6 +624,7 @@ FROM (
 	FROM sessions s
 	JOIN endpoints a ON a.endpoint_id = s.sender_id
 	JOIN endpoints b ON b.endpoint_id = s.receiver_id
+	LEFT JOIN health h ON h.session_id = s.session_id
 	LEFT JOIN minutes m ON m.session_id = s.session_id
 	WHERE s.removal_due = 0
 	GROUP BY a.address, b.address, s.session_id, s.sid, s.start_ns

@@ -246,11 +246,12 @@ class Answers:
             end = INT64_MAX if session.end_ns is None else session.end_ns
             steps = [row for row in make_clock()
                      if row[1] == session.program and row[5] and session.start <= row[0] <= end]
+            count = len(steps) if health["clock_steps"] is None else health["clock_steps"]
             dropped = Figures(session.content).dropped
             bad = (dropped or any((health[name] or 0) > most for name, most in (
                 ("socket_drops", 0), ("unstamped", 0), ("send_errors", 0),
                 ("send_lateness_mean_ns", 1000000), ("send_lateness_max_ns", 100000000)))
-                   or session.records_lost or steps)
+                   or session.records_lost or count)
             if bad:
                 rows.append({
                     "sender": session.sender, "receiver": session.receiver, "session_id": session.id,
@@ -260,7 +261,7 @@ class Answers:
                     "send_error_text": health["send_error_text"],
                     "send_lateness_mean_ns": health["send_lateness_mean_ns"],
                     "send_lateness_max_ns": health["send_lateness_max_ns"],
-                    "records_lost": session.records_lost, "clock_steps": len(steps)})
+                    "records_lost": session.records_lost, "clock_steps": count})
         return rows
 
     @kept
@@ -301,6 +302,8 @@ class Answers:
             mine = [row for row in sorted(make_clock()) if row.program == session.program and row.time <= end]
             during = [row for row in mine if row.time >= session.start]
             last = mine[-1] if mine else None
+            health = collections.defaultdict(lambda: None, session.health or {})
+            steps = sum(row.step != 0 for row in during) if health["clock_steps"] is None else health["clock_steps"]
             rows.append({
                 "sender": session.sender, "receiver": session.receiver, "session_id": session.id,
                 "sid": session.sid, "start_ns": session.start, "start_time": precise(session.start),
@@ -308,8 +311,8 @@ class Answers:
                 "send_error_ns": figures.send_error if figures.received else None,
                 "receive_error_ns": figures.receive_error if figures.received else None,
                 "synchronized": figures.synchronized, "delay_min_ns": figures.min,
-                "source": last.source if last else None, "steered_by": last.steered if last else None,
-                "clock_steps": sum(row.step != 0 for row in during),
+                "source": health["clock_source"] or (last.source if last else None), "steered_by": last.steered if last else None,
+                "clock_steps": steps,
                 "alarm": max((row.alarm for row in during if row.alarm), default=None)})
         return rows
 

@@ -240,14 +240,15 @@ def make_sessions(seed):
     # Trouble of each kind; routes that change; packets that overtake one another.
     add(there, NOW - 4 * HOUR, 400, 9 * SECOND, 15000000, 100000, ttl=[250, 249, 250, 251], columns=healthy)
     add(there, NOW - 4 * HOUR + 1234567, 2000, 2000000, 15000000, 2000000,
-        columns={"health": {**nothing, "unstamped": 3}, "end_ns": NOW - 4 * HOUR + 5678901})
+        columns={"health": {**nothing, "unstamped": 3, "clock_steps": 0, "clock_source": "none"}, "end_ns": NOW - 4 * HOUR + 5678901})
     add(there, NOW - 3 * HOUR, 200, 9 * SECOND, 15000000, 100000,
         columns={"outcome": "broken", "reason": "the control connection broke", "records_lost": 1})
     # Half removed, and worse than all others.
     add(there, NOW - 3 * HOUR + 1, 900, 4 * SECOND, 500000000, 100000, loss=0.2, estimates=(POOR, POOR),
         columns={"health": {**nothing, "socket_drops": 99}, "removal_due": 1})
     add(there, NOW - 3 * HOUR + 345678901, 200, 9 * SECOND, 15000000, 100000,
-        columns={"health": {**nothing, "discarded_time": 4}})
+        columns={"health": {**nothing, "discarded_time": 4, "clock_steps": 2, "clock_step_ns": -5000000000,
+                            "clock_bound_max_ns": 5000003200, "clock_source": "ptp"}})
     # The latest of which something is known; then those that are no results: nothing yet, and half removed.
     add(there, NOW - 2 * HOUR, 100, 9 * SECOND, 15000000, 100000,
         columns={"outcome": "running", "end_ns": None, "records": 0})

@@ -199,6 +199,36 @@ static void test_session_clocks(void **state)
 		    "none,1,they contradict each other");
 }
 
+/* What the session saw itself is better than what the timeline can tell: its times are those of a clock that
+ * was set. */
+static void test_health(void **state)
+{
+	struct archive *archive = ((struct place *)*state)->archive;
+	const struct owamp_receive_health health = {
+		.clock_steps = 2,
+		.clock_step_ns = -7,
+		.clock_bound_max_ns = 5000003200,
+		.clock_source = OWAMP_CLOCK_PTP,
+	};
+	const struct archive_end end = {
+		.outcome = ARCHIVE_FINISHED, .end_ns = 5000, .receive_health = &health};
+	struct owamp_clock_status status = two_sources;
+
+	insert_session(archive);
+	status.now_real = 2000;
+	assert_int_equal(archive_begin(archive), 0);
+	assert_int_equal(archive_clock_status_insert(archive, "test", &status, 5), 0);
+	assert_int_equal(archive_session_finish(archive, 1, &end, 0), 0);
+	assert_int_equal(archive_commit(archive), 0);
+	assert_text(archive,
+		    "SELECT clock_steps || ',' || clock_step_ns || ',' || clock_bound_max_ns || ',' || "
+		    "clock_source"
+		    " FROM health",
+		    "2,-7,5000003200,ptp");
+	assert_text(archive, "SELECT source || ',' || clock_steps FROM session_clocks", "ptp,2");
+	assert_int_equal(ask(archive, "SELECT clock_steps FROM meter_trouble"), 2);
+}
+
 /* A file of version 1 as its release left it, with a row of the clock. */
 static void test_from_version_1(void **state)
 {
@@ -236,10 +266,8 @@ static void test_from_version_1(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(test_clock),
-		TEST(test_clock_sources),
-		TEST(test_session_clocks),
-		TEST(test_from_version_1),
+		TEST(test_clock),  TEST(test_clock_sources),  TEST(test_session_clocks),
+		TEST(test_health), TEST(test_from_version_1),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
