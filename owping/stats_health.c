@@ -42,6 +42,7 @@ static const struct {
 	{"clock_step_ns", "by how much it was set, in sum", SPAN},
 	{"clock_bound_max_ns", "largest error bound of this host's clock", SPAN},
 	{"clock_source", "what that bound came from at the end", TEXT},
+	{"clock_contradiction", "its sources contradicted each other", COUNT},
 };
 #define FIGURES (sizeof figures / sizeof figures[0])
 

@@ -184,8 +184,8 @@ struct archive_clock {
 
 int archive_clock_insert(struct archive *archive, const struct archive_clock *clock);
 
-/* A source at the time of a row that archive_clock_insert() made for the program. */
-int archive_clock_source_insert(struct archive *archive, int64_t time_ns, const char *program,
+/* A source at the time of the row that archive_clock_insert() made last. */
+int archive_clock_source_insert(struct archive *archive, const char *program,
 				const struct owamp_clock_source_status *source);
 
 /* Row, and all sources, of a status taken at now_real. */

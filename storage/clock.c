@@ -13,7 +13,7 @@ int archive_clock_insert(struct archive *archive, const struct archive_clock *cl
 {
 	sqlite3_stmt *st =
 		archive_statement(archive, ARCHIVE_ST_CLOCK_ADD,
-				  "INSERT OR REPLACE INTO clock (time_ns, program, source, synchronized,"
+				  "INSERT INTO clock (time_ns, program, source, synchronized,"
 				  " bound_ns, step_ns, drift_ppb, steered_by, alarm, leap, tai_utc)"
 				  " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)");
 
@@ -34,31 +34,30 @@ int archive_clock_insert(struct archive *archive, const struct archive_clock *cl
 	return archive_run(archive, st);
 }
 
-int archive_clock_source_insert(struct archive *archive, int64_t time_ns, const char *program,
+int archive_clock_source_insert(struct archive *archive, const char *program,
 				const struct owamp_clock_source_status *source)
 {
-	sqlite3_stmt *st =
-		archive_statement(archive, ARCHIVE_ST_CLOCK_SOURCE_ADD,
-				  "INSERT OR REPLACE INTO clock_sources (time_ns, program, name, source,"
-				  " state, used, contradicted, steers, offset_ns, bound_ns, age_ns, reason)"
-				  " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)");
+	sqlite3_stmt *st = archive_statement(
+		archive, ARCHIVE_ST_CLOCK_SOURCE_ADD,
+		"INSERT INTO clock_sources (clock_id, program, name, source,"
+		" state, used, contradicted, steers, offset_ns, bound_ns, age_ns, reason)"
+		" VALUES ((SELECT max(clock_id) FROM clock), ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)");
 
 	if (!st)
 		return archive_failed(archive);
-	(void)sqlite3_bind_int64(st, 1, time_ns);
-	bind_text(st, 2, program);
-	bind_text(st, 3, source->name);
-	bind_text(st, 4, source->source);
-	bind_text(st, 5, owamp_clock_state_name(source->state));
-	(void)sqlite3_bind_int(st, 6, source->used);
-	(void)sqlite3_bind_int(st, 7, source->contradicted);
-	(void)sqlite3_bind_int(st, 8, source->steers);
+	bind_text(st, 1, program);
+	bind_text(st, 2, source->name);
+	bind_text(st, 3, source->source);
+	bind_text(st, 4, owamp_clock_state_name(source->state));
+	(void)sqlite3_bind_int(st, 5, source->used);
+	(void)sqlite3_bind_int(st, 6, source->contradicted);
+	(void)sqlite3_bind_int(st, 7, source->steers);
 	if (source->measured) {
-		(void)sqlite3_bind_int64(st, 9, source->offset_ns);
-		(void)sqlite3_bind_int64(st, 10, source->bound_ns);
-		(void)sqlite3_bind_int64(st, 11, source->age_ns);
+		(void)sqlite3_bind_int64(st, 8, source->offset_ns);
+		(void)sqlite3_bind_int64(st, 9, source->bound_ns);
+		(void)sqlite3_bind_int64(st, 10, source->age_ns);
 	}
-	(void)sqlite3_bind_text(st, 12, source->text, -1, SQLITE_TRANSIENT);
+	(void)sqlite3_bind_text(st, 11, source->text, -1, SQLITE_TRANSIENT);
 	return archive_run(archive, st);
 }
 
@@ -81,6 +80,6 @@ int archive_clock_status_insert(struct archive *archive, const char *program,
 	int error = archive_clock_insert(archive, &clock);
 
 	for (size_t i = 0; i < status->count && !error; i++)
-		error = archive_clock_source_insert(archive, status->now_real, program, &status->sources[i]);
+		error = archive_clock_source_insert(archive, program, &status->sources[i]);
 	return error;
 }

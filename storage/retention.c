@@ -204,11 +204,14 @@ static int remove_session(struct archive *archive, struct retention *retention, 
 	return error;
 }
 
+/* In the order in which they were seen: if the clock was set back, times from before that may still be ahead.
+ */
 static int remove_clock(struct archive *archive, int64_t before_ns, unsigned max_rows, bool *more)
 {
 	static const char sql[] =
-		"DELETE FROM clock WHERE time_ns < ?1 AND time_ns <= (SELECT max(time_ns) FROM"
-		" (SELECT time_ns FROM clock ORDER BY time_ns LIMIT ?2))";
+		"DELETE FROM clock WHERE clock_id IN (SELECT clock_id FROM clock WHERE clock_id <="
+		" (SELECT max(clock_id) FROM clock WHERE time_ns < ?1)"
+		" ORDER BY clock_id LIMIT ?2)";
 	int64_t first = INT64_MAX;
 	sqlite3_stmt *st;
 	int error = archive_integer(archive, "SELECT time_ns FROM clock ORDER BY time_ns LIMIT 1", &first);

@@ -237,7 +237,7 @@ static int put_skips(struct archive *archive, int64_t session_id, const struct o
 
 /* Not known where nobody asked the clock. */
 static void bind_clock(sqlite3_stmt *st, uint32_t steps, int64_t step_ns, int64_t bound_max_ns,
-		       const char *source)
+		       const char *source, bool contradiction)
 {
 	if (!source)
 		return;
@@ -245,6 +245,7 @@ static void bind_clock(sqlite3_stmt *st, uint32_t steps, int64_t step_ns, int64_
 	(void)sqlite3_bind_int64(st, 27, step_ns);
 	(void)sqlite3_bind_int64(st, 28, bound_max_ns);
 	bind_text(st, 29, source);
+	(void)sqlite3_bind_int(st, 30, contradiction);
 }
 
 static void bind_send_health(sqlite3_stmt *st, const struct owamp_send_health *health)
@@ -268,7 +269,7 @@ static void bind_send_health(sqlite3_stmt *st, const struct owamp_send_health *h
 		(void)sqlite3_bind_int64(st, 14, health->kernel_gap_max_ns);
 	}
 	bind_clock(st, health->clock_steps, health->clock_step_ns, health->clock_bound_max_ns,
-		   health->clock_source);
+		   health->clock_source, health->clock_contradiction);
 }
 
 static void bind_receive_health(sqlite3_stmt *st, const struct owamp_receive_health *health)
@@ -280,7 +281,7 @@ static void bind_receive_health(sqlite3_stmt *st, const struct owamp_receive_hea
 	for (int i = OWAMP_RECEIVE_OK + 1; i < OWAMP_RECEIVE_RESULTS; i++)
 		(void)sqlite3_bind_int64(st, 18 + i, (int64_t)health->counters.results[i]);
 	bind_clock(st, health->clock_steps, health->clock_step_ns, health->clock_bound_max_ns,
-		   health->clock_source);
+		   health->clock_source, health->clock_contradiction);
 }
 
 static int put_health(struct archive *archive, int64_t session_id, const struct archive_end *end)
@@ -293,9 +294,8 @@ static int put_health(struct archive *archive, int64_t session_id, const struct 
 		" kernel_gap_p99_ns, kernel_gap_max_ns, socket_drops, unstamped, hardware_stamped,"
 		" strangers, discarded_short, discarded_hmac, discarded_multiplier, discarded_sequence,"
 		" discarded_time, discarded_schedule, discarded_late, clock_steps, clock_step_ns,"
-		" clock_bound_max_ns, clock_source) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, "
-		"?, ?,"
-		" ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)");
+		" clock_bound_max_ns, clock_source, clock_contradiction) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?,"
+		" ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)");
 
 	_Static_assert(OWAMP_RECEIVE_RESULTS == 8, "a column for each reason to discard a packet");
 	if (!end->send_health && !end->receive_health)

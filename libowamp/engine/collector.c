@@ -344,6 +344,7 @@ void owamp_collector_health(struct owamp_collector_session *session, struct owam
 		.clock_step_ns = clock.step_ns,
 		.clock_bound_max_ns = clock.bound_max_ns,
 		.clock_source = clock.source,
+		.clock_contradiction = clock.contradiction,
 	};
 	collector_unlock(session->collector);
 }

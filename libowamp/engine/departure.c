@@ -168,5 +168,6 @@ void departure_health(const struct owamp_pacer_session *session, struct owamp_se
 		.clock_step_ns = clock.step_ns,
 		.clock_bound_max_ns = clock.bound_max_ns,
 		.clock_source = clock.source,
+		.clock_contradiction = clock.contradiction,
 	};
 }

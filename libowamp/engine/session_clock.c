@@ -9,6 +9,7 @@ void session_clock_begin(struct session_clock *self, const struct owamp_clock *c
 	owamp_clock_read(clock, &snapshot);
 	*self = (struct session_clock){
 		.source = snapshot.source,
+		.contradiction = snapshot.disagreement,
 		.seen_steps = snapshot.steps,
 		.seen_shift_ns = snapshot.real_less_mono_ns,
 	};
@@ -43,6 +44,7 @@ struct session_clock session_clock_now(const struct session_clock *self, const s
 	/* In between the sampler may have noticed. */
 	owamp_clock_read(clock, &snapshot);
 	session_clock_change(&now, &snapshot);
+	now.contradiction |= snapshot.disagreement;
 	if (deviation != 0 && snapshot.steps == steps) {
 		now.steps++;
 		now.step_ns += deviation;

@@ -12,6 +12,7 @@ struct session_clock {
 	int64_t step_ns;
 	int64_t bound_max_ns;
 	const char *source;
+	bool contradiction;
 	/* Of the snapshot seen last. */
 	uint32_t seen_steps;
 	int64_t seen_shift_ns;
@@ -35,6 +36,7 @@ static inline void session_clock_note(struct session_clock *self, const struct o
 {
 	if (snapshot->real_less_mono_ns != self->seen_shift_ns || snapshot->steps != self->seen_steps)
 		session_clock_change(self, snapshot);
+	self->contradiction |= snapshot->disagreement;
 	if (bound_ns > self->bound_max_ns)
 		self->bound_max_ns = bound_ns;
 }

@@ -545,8 +545,8 @@ SELECT
 	p.leap AS leap_before,
 	c.leap
 FROM clock c
-LEFT JOIN clock p ON p.program = c.program AND p.time_ns = (
-	SELECT max(time_ns) FROM clock WHERE program = c.program AND time_ns < c.time_ns)
+LEFT JOIN clock p ON p.clock_id = (
+	SELECT max(clock_id) FROM clock WHERE program = c.program AND clock_id < c.clock_id)
 WHERE c.step_ns <> 0
 	OR c.source <> p.source
 	OR c.synchronized <> p.synchronized
@@ -568,14 +568,15 @@ SELECT
 	s.bound_ns,
 	s.age_ns,
 	s.reason,
-	s.time_ns,
-	strftime('%Y-%m-%dT%H:%M:%S', s.time_ns / 1000000000, 'unixepoch')
-		|| printf('.%03dZ', s.time_ns / 1000000 % 1000) AS time
-FROM clock_sources s
-WHERE s.time_ns = (SELECT max(n.time_ns) FROM clock_sources n WHERE n.program = s.program AND n.name = s.name);
+	c.time_ns,
+	strftime('%Y-%m-%dT%H:%M:%S', c.time_ns / 1000000000, 'unixepoch')
+		|| printf('.%03dZ', c.time_ns / 1000000 % 1000) AS time
+FROM (SELECT program, name, max(clock_id) AS clock_id FROM clock_sources GROUP BY program, name) n
+JOIN clock_sources s ON s.clock_id = n.clock_id AND s.name = n.name
+JOIN clock c ON c.clock_id = n.clock_id;
 
 -- What the clocks were worth in each session: the bounds of both, as the packets had them, and what this host's
--- came from when the session ended. A clock that was set meanwhile, or an alarm, leaves a mark in the timeline.
+-- came from when the session ended.
 CREATE VIEW session_clocks AS
 SELECT
 	sender,
@@ -599,9 +600,16 @@ SELECT
 	coalesce(health_steps, (SELECT count(*) FROM clock c
 		WHERE c.step_ns <> 0 AND c.program = sums.program
 			AND c.time_ns BETWEEN sums.start_ns AND sums.until_ns)) AS clock_steps,
-	(SELECT max(c.alarm) FROM clock c
+	coalesce(contradiction, 0) AS contradiction,
+	-- The alarm may have begun before the session; a client's row is stored a little after it.
+	coalesce((SELECT c.alarm FROM clock c
+		WHERE c.program = sums.program AND c.time_ns <= sums.start_ns
+			AND coalesce(contradiction, 1)
+		ORDER BY c.time_ns DESC LIMIT 1),
+		(SELECT c.alarm FROM clock c
 		WHERE c.alarm IS NOT NULL AND c.program = sums.program
-			AND c.time_ns BETWEEN sums.start_ns AND sums.until_ns) AS alarm
+			AND c.time_ns BETWEEN sums.start_ns AND sums.until_ns + coalesce(contradiction, 0) * 60000000000
+		ORDER BY c.time_ns LIMIT 1)) AS alarm
 FROM (
 	SELECT
 		a.address AS sender,
@@ -611,12 +619,13 @@ FROM (
 		s.start_ns,
 		strftime('%Y-%m-%dT%H:%M:%S', s.start_ns / 1000000000, 'unixepoch')
 			|| printf('.%03dZ', s.start_ns / 1000000 % 1000) AS start_time,
-		coalesce(s.end_ns, 9223372036854775807) AS until_ns,
+		coalesce(s.end_ns, 9223372036854775807 - 60000000000) AS until_ns,
 		s.outcome,
 		s.direction,
 		s.program,
 		h.clock_source,
 		h.clock_steps AS health_steps,
+		h.clock_contradiction AS contradiction,
 		max(m.send_error_ns) AS send_error_ns,
 		max(m.receive_error_ns) AS receive_error_ns,
 		min(m.synchronized) AS synchronized,

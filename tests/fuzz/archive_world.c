@@ -178,7 +178,7 @@ static void fill(struct archive *archive)
 		clock.time_ns += SECOND_NS;
 		clock.step_ns = i == 1 ? -SECOND_NS : 0;
 		world_require(archive_clock_insert(archive, &clock) == 0, "the clock is put");
-		world_require(archive_clock_source_insert(archive, clock.time_ns, clock.program, &source) ==
+		world_require(archive_clock_source_insert(archive, clock.program, &source) ==
 				      0,
 			      "its source is put");
 	}

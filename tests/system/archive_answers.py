@@ -304,6 +304,13 @@ class Answers:
             last = mine[-1] if mine else None
             health = collections.defaultdict(lambda: None, session.health or {})
             steps = sum(row.step != 0 for row in during) if health["clock_steps"] is None else health["clock_steps"]
+            known = health["clock_contradiction"]
+            before = [row for row in mine if row.time <= session.start]
+            # Until a minute after the end, if the session itself knows of a contradiction.
+            near = [row.alarm for row in sorted(make_clock()) if row.program == session.program and row.alarm
+                    and session.start <= row.time <= end + (known or 0) * MINUTE]
+            alarm = before[-1].alarm if before and known in (None, 1) else None
+            alarm = alarm or (near[0] if near else None)
             rows.append({
                 "sender": session.sender, "receiver": session.receiver, "session_id": session.id,
                 "sid": session.sid, "start_ns": session.start, "start_time": precise(session.start),
@@ -312,8 +319,7 @@ class Answers:
                 "receive_error_ns": figures.receive_error if figures.received else None,
                 "synchronized": figures.synchronized, "delay_min_ns": figures.min,
                 "source": health["clock_source"] or (last.source if last else None), "steered_by": last.steered if last else None,
-                "clock_steps": steps,
-                "alarm": max((row.alarm for row in during if row.alarm), default=None)})
+                "clock_steps": steps, "contradiction": known or 0, "alarm": alarm})
         return rows
 
 
@@ -443,6 +449,7 @@ def clocks(known, asked):
     return [{"start_time": row["start_time"], "sender": row["sender"], "receiver": row["receiver"],
              "send_error_us": us(row["send_error_ns"]), "receive_error_us": us(row["receive_error_ns"]),
              "synchronized": row["synchronized"], "source": row["source"], "clock_steps": row["clock_steps"],
+             "contradiction": row["contradiction"],
              "alarm": row["alarm"]} for row in sorted_by(rows, "start_ns", "session_id")]
 
 

@@ -248,7 +248,7 @@ def make_sessions(seed):
         columns={"health": {**nothing, "socket_drops": 99}, "removal_due": 1})
     add(there, NOW - 3 * HOUR + 345678901, 200, 9 * SECOND, 15000000, 100000,
         columns={"health": {**nothing, "discarded_time": 4, "clock_steps": 2, "clock_step_ns": -5000000000,
-                            "clock_bound_max_ns": 5000003200, "clock_source": "ptp"}})
+                            "clock_bound_max_ns": 5000003200, "clock_source": "ptp", "clock_contradiction": 1}})
     # The latest of which something is known; then those that are no results: nothing yet, and half removed.
     add(there, NOW - 2 * HOUR, 100, 9 * SECOND, 15000000, 100000,
         columns={"outcome": "running", "end_ns": None, "records": 0})
@@ -406,11 +406,13 @@ def build(path, seed):
     db.execute("BEGIN")
     columns = ("time_ns", "program", "source", "synchronized", "bound_ns", "step_ns", "drift_ppb", "steered_by",
                "alarm", "leap", "tai_utc")
-    for row in make_clock():
-        insert(db, "clock", **dict(zip(columns, row)))
-    columns = ("time_ns", "program", "name", "source", "state", "used", "contradicted", "steers", "offset_ns",
+    ids = {}
+    for number, row in enumerate(sorted(make_clock(), key=lambda row: row.time), 1):
+        insert(db, "clock", clock_id=number, **dict(zip(columns, row)))
+        ids[row.time, row.program] = number
+    columns = ("clock_id", "program", "name", "source", "state", "used", "contradicted", "steers", "offset_ns",
                "bound_ns", "age_ns", "reason")
     for row in make_clock_sources():
-        insert(db, "clock_sources", **dict(zip(columns, row)))
+        insert(db, "clock_sources", **dict(zip(columns, (ids[row.time, row.program],) + row[1:])))
     db.execute("COMMIT")
     return db, sessions

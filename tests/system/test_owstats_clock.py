@@ -38,11 +38,11 @@ class Clock(helper.OwstatsTest):
         for minute, (source, synchronized, bound, step, steered, alarm, leap) in enumerate(ROWS):
             self.insert("clock (%s)" % CLOCK, (BEGIN + minute * MINUTE, "owampd", source, synchronized, bound, step, 7,
                                                steered, alarm, leap, 37))
-        names = "time_ns, program, name, source, state, used, contradicted, steers, offset_ns, bound_ns, age_ns, reason"
+        names = "clock_id, program, name, source, state, used, contradicted, steers, offset_ns, bound_ns, age_ns, reason"
         for minute, row in ((0, ("eth0", "ptp", "valid", 1, 0, 1, -310, 3200, 5, "used: smallest bound")),
                             (0, ("ntp", "chrony", "absent", 0, 0, 0, None, None, None, "is chronyd running?")),
                             (4, ("ntp", "chrony", "valid", 1, 0, 1, 20000, 812345, 9, "used: it is the only one"))):
-            self.insert("clock_sources (%s)" % names, (BEGIN + minute * MINUTE, "owampd", *row))
+            self.insert("clock_sources (%s)" % names, (minute + 1, "owampd", *row))
 
     def insert(self, table, values):
         db = helper.sqlite3.connect(self.archive, isolation_level=None)

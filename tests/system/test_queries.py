@@ -166,7 +166,7 @@ class Views(Archive):
                 self.assertRegex("\n".join(row[3] for row in plan.fetchall()), pattern)
         for view, column, pattern in (
                 ("loss_episodes", "begin_ns", r"losses_by_time \(begin_ns>\?"),
-                ("clock_events", "time_ns", r"SEARCH c USING PRIMARY KEY \(time_ns>\?"),
+                ("clock_events", "time_ns", r"SEARCH c USING INDEX clock_by_time \(time_ns>\?"),
                 ("session_totals", "session_id", r"SEARCH s USING INTEGER PRIMARY KEY \(rowid>\?"),
                 ("session_totals", "sid", r"SEARCH s USING INDEX \w+ \(sid>\?")):
             with self.subTest(view=view, alone=column):

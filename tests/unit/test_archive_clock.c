@@ -169,6 +169,25 @@ static void test_clock_sources(void **state)
 	assert_int_equal(ask(archive, "SELECT count(*) FROM clock_sources"), 1);
 }
 
+/* Set back by a month: what was seen last is the last, whatever its time. */
+static void test_set_back(void **state)
+{
+	struct archive *archive = ((struct place *)*state)->archive;
+	struct owamp_clock_status status = two_sources;
+
+	status.alarm[0] = '\0';
+	status.now_real += INT64_C(30) * 86400 * 1000000000;
+	assert_int_equal(archive_clock_status_insert(archive, "test", &status, 0), 0);
+	status.now_real = NOW_NS;
+	status.snapshot.source = OWAMP_CLOCK_NONE;
+	status.sources[0].state = OWAMP_CLOCK_DOUBTFUL;
+	assert_int_equal(archive_clock_status_insert(archive, "test", &status, -7), 0);
+	assert_text(archive, "SELECT state || time_ns FROM clock_now WHERE name = 'roof'",
+		    "doubtful1795168800000000000");
+	assert_int_equal(ask(archive, "SELECT count(*) FROM clock_events"), 1);
+	assert_text(archive, "SELECT source_before || source || step_ns FROM clock_events", "gps-ppsnone-7");
+}
+
 /* As of its end; what happened before and after it is not its business. */
 static void test_session_clocks(void **state)
 {
@@ -187,16 +206,30 @@ static void test_session_clocks(void **state)
 				 0);
 		status.alarm[0] = '\0';
 	}
+	/* The alarm of before was still on when it began. */
 	assert_text(archive,
 		    "SELECT source || ',' || steered_by || ',' || clock_steps || ',' || coalesce(alarm, '-')"
 		    " FROM session_clocks",
-		    "gps-pps,chronyd,0,-");
+		    "gps-pps,chronyd,0,roof says this, ntp says that");
 	status.now_real = 5000;
 	strcpy(status.alarm, "they contradict each other");
 	status.snapshot.source = OWAMP_CLOCK_NONE;
 	assert_int_equal(archive_clock_status_insert(archive, "test", &status, -3), 0);
+	assert_int_equal(sqlite3_exec(archive->db, "DELETE FROM clock WHERE time_ns = 999", NULL, NULL, NULL),
+			 SQLITE_OK);
 	assert_text(archive, "SELECT source || ',' || clock_steps || ',' || alarm FROM session_clocks",
 		    "none,1,they contradict each other");
+	/* A client's row comes after the end; but not what the session knows nothing of. */
+	assert_int_equal(sqlite3_exec(archive->db, "UPDATE clock SET time_ns = 5001 WHERE time_ns = 5000",
+				      NULL, NULL, NULL),
+			 SQLITE_OK);
+	assert_int_equal(ask(archive, "SELECT alarm IS NULL FROM session_clocks"), 1);
+	assert_int_equal(sqlite3_exec(archive->db,
+				      "INSERT INTO health (session_id, clock_contradiction) VALUES (1, 1)",
+				      NULL, NULL, NULL),
+			 SQLITE_OK);
+	assert_text(archive, "SELECT contradiction || alarm FROM session_clocks",
+		    "1they contradict each other");
 }
 
 /* What the session saw itself is better than what the timeline can tell: its times are those of a clock that
@@ -209,6 +242,7 @@ static void test_health(void **state)
 		.clock_step_ns = -7,
 		.clock_bound_max_ns = 5000003200,
 		.clock_source = OWAMP_CLOCK_PTP,
+		.clock_contradiction = true,
 	};
 	const struct archive_end end = {
 		.outcome = ARCHIVE_FINISHED, .end_ns = 5000, .receive_health = &health};
@@ -266,8 +300,8 @@ static void test_from_version_1(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(test_clock),  TEST(test_clock_sources),  TEST(test_session_clocks),
-		TEST(test_health), TEST(test_from_version_1),
+		TEST(test_clock),          TEST(test_set_back), TEST(test_clock_sources),
+		TEST(test_session_clocks), TEST(test_health),   TEST(test_from_version_1),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

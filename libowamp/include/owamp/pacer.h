@@ -46,6 +46,7 @@ struct owamp_send_health {
 	int64_t clock_step_ns;      /* by how much, in sum */
 	int64_t clock_bound_max_ns; /* the largest bound of a packet's stamp, without the act of stamping */
 	const char *clock_source;   /* what the bound came from at the end: OWAMP_CLOCK_...; static text */
+	bool clock_contradiction;   /* its sources contradicted each other, for a while at least */
 };
 
 /*
