@@ -3,6 +3,7 @@
 
 #include <arpa/inet.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <netdb.h>
 #include <netinet/in.h>
 #include <poll.h>
@@ -91,6 +92,30 @@ static bool set_path(struct sockaddr_un *address, const char *path)
 }
 
 /*
+ * The directory belongs to chronyd's user, who may have put something else
+ * there meanwhile: a link, or another name of a socket that is not ours.
+ */
+static bool open_to_all(const char *path)
+{
+	int fd = open(path, O_PATH | O_NOFOLLOW | O_CLOEXEC), saved_errno;
+	char self[32];
+	struct stat status;
+	bool done = false;
+
+	if (fd < 0)
+		return false;
+	(void)snprintf(self, sizeof self, "/proc/self/fd/%d", fd);
+	if (fstat(fd, &status) == 0) {
+		errno = S_ISSOCK(status.st_mode) ? EMLINK : ENOTSOCK;
+		done = S_ISSOCK(status.st_mode) && status.st_nlink == 1 && chmod(self, 0666) == 0;
+	}
+	saved_errno = errno;
+	close(fd);
+	errno = saved_errno;
+	return done;
+}
+
+/*
  * chronyd answers only to a socket that has a path. It is made beside chronyd's
  * own: chronyd can reach that place whatever it is confined to. chronyd runs as
  * another user, who must be allowed to write to it.
@@ -110,7 +135,7 @@ static bool bind_beside(struct chrony *chrony, uint32_t number)
 	if (bind(chrony->fd, (const struct sockaddr *)&address, sizeof address))
 		return false;
 	(void)snprintf(chrony->own_path, sizeof chrony->own_path, "%s", address.sun_path);
-	return chmod(own, 0666) == 0;
+	return open_to_all(own);
 }
 
 static bool connect_local(struct chrony *chrony, uint32_t number, char *text, size_t size)

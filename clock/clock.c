@@ -1,8 +1,10 @@
 #include <owamp/clock.h>
 
 #include <poll.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/eventfd.h>
 #include <sys/prctl.h>
 #include <unistd.h>
@@ -184,13 +186,17 @@ static int new_sources(struct owamp_clock *clock)
 	return error;
 }
 
-/* In a file that is wrong nothing can be looked up; that there is none matters only for smearing. */
+/*
+ * In a file that is wrong nothing can be looked up. That the usual one is missing
+ * matters only for smearing; another was asked for by name.
+ */
 static int load_leap_seconds(struct owamp_clock *clock, char *text, size_t size)
 {
 	int error =
 		clock->config.leap_file[0] ? leap_load(&clock->leap, clock->config.leap_file, text, size) : 0;
 
-	if (error && clock->config.smear_ns == 0) {
+	if (error && clock->config.smear_ns == 0 &&
+	    strcmp(clock->config.leap_file, OWAMP_CLOCK_LEAP_FILE) == 0) {
 		clock->leap.count = 0;
 		return 0;
 	}
@@ -217,6 +223,19 @@ static void destroy(struct owamp_clock *clock)
 	free(clock);
 }
 
+/* Signals are for the program's own threads. */
+static int start_thread(struct owamp_clock *clock)
+{
+	sigset_t all, before;
+	int error;
+
+	sigfillset(&all);
+	pthread_sigmask(SIG_SETMASK, &all, &before);
+	error = pthread_create(&clock->thread, NULL, run, clock);
+	pthread_sigmask(SIG_SETMASK, &before, NULL);
+	return error ? OWAMP_ESYSTEM : 0;
+}
+
 static int start(struct owamp_clock *clock, char *text, size_t size)
 {
 	int error = load_leap_seconds(clock, text, size);
@@ -232,7 +251,7 @@ static int start(struct owamp_clock *clock, char *text, size_t size)
 	step_read(&clock->offsets);
 	clock->hurry = CLOCK_HURRY_ROUNDS;
 	clock_sample(clock);
-	return pthread_create(&clock->thread, NULL, run, clock) ? OWAMP_ESYSTEM : 0;
+	return start_thread(clock);
 }
 
 int owamp_clock_new(struct owamp_clock **clock, const struct owamp_clock_config *config, char *error,

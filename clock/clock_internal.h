@@ -35,14 +35,16 @@ struct owamp_clock {
 
 	struct owamp_clock_config config;
 	struct clock_opener opener;
-	struct leap_table leap;
+	struct leap_table leap; /* the sampling thread's, too */
+	struct leap_stamp leap_stamp;
+	int64_t leap_looked_mono; /* at the file; 0: never since it was first read */
 
 	/* The sampling thread's, once there is one. */
 	struct clock_source sources[OWAMP_CLOCK_SOURCES_MAX];
 	size_t source_count;
 	struct select *select;
 	struct step_reading offsets; /* of the clocks, since the system clock was last set */
-	int64_t leap_mono;           /* when a leap second was last seen; 0: never */
+	int64_t leap_mono;           /* of the last leap second seen, or the next one announced; 0: none */
 	unsigned hurry;              /* rounds to be taken in a hurry */
 
 	pthread_t thread;

@@ -160,7 +160,9 @@ static bool is_name(const char *token, const char *end, const char *name)
 
 /*
  * Blanks all but sections of that name, because CFGF_IGNORE_UNKNOWN would be
- * inherited by the section itself. Returns a brace without an end, or NULL.
+ * inherited by the section itself; name NULL: nothing. Returns a brace without an
+ * end, which libConfuse does not mind at the end of the file, or one that ends
+ * nothing, or NULL.
  */
 static const char *blank_others(char *text, const char *name)
 {
@@ -176,10 +178,12 @@ static const char *blank_others(char *text, const char *name)
 		if (strchr(" \t\r\n", kind))
 			continue;
 		if (depth == 0 && !is_value && !strchr("{=,+", kind))
-			keep = is_name(token, end, name);
+			keep = !name || is_name(token, end, name);
+		if (kind == '}' && depth == 0)
+			return token;
 		if (kind == '{' && depth++ == 0)
 			open = token;
-		if (kind == '}' && depth > 0)
+		if (kind == '}')
 			depth--;
 		if (!keep)
 			blank(token, end);
@@ -266,10 +270,10 @@ static int prepare(const char *path, char *text, const char *section, char *erro
 			 line_of(text, open));
 		return OWAMP_EINVAL;
 	}
-	open = section ? blank_others(text, section) : NULL;
+	open = blank_others(text, section);
 	if (open) {
-		snprintf(error, error_size, "%s:%u: brace without an end, expected }", path,
-			 line_of(text, open));
+		snprintf(error, error_size, "%s:%u: %s", path, line_of(text, open),
+			 *open == '}' ? "unexpected closing brace" : "brace without an end, expected }");
 		return OWAMP_EINVAL;
 	}
 	return 0;

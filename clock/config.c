@@ -1,13 +1,16 @@
 #include "clock/config.h"
 
 #include <arpa/inet.h>
+#include <pwd.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include <owamp/error.h>
 
 #include "clock/conffile.h"
+#include "clock/leap.h"
 #include "clock/values.h"
 
 #define NS_PER_S   INT64_C(1000000000)
@@ -146,25 +149,9 @@ static int set_smear(const struct setting *setting)
 	return 0;
 }
 
-/* NUMBER[.DECIMALS] of parts per million, in ppb; what is below is dropped. -1: not of that form. */
-static int64_t parse_ppm(const char *text)
-{
-	int64_t ppb = value_number(&text);
-	int64_t unit = PPB_PER_PM;
-
-	if (ppb < 0 || ppb > INT32_MAX || (*text == '.' && !text[1]))
-		return -1;
-	ppb *= PPB_PER_PM;
-	for (text += *text == '.'; *text >= '0' && *text <= '9'; text++) {
-		unit /= 10;
-		ppb += (*text - '0') * unit;
-	}
-	return *text ? -1 : ppb;
-}
-
 static int set_drift(const struct setting *setting)
 {
-	int64_t ppb = parse_ppm(setting->value);
+	int64_t ppb = value_ppm(setting->value);
 
 	if (!in_range(setting, ppb))
 		return expected(setting, "parts per million from 0.001 to 500, without a unit");
@@ -182,6 +169,24 @@ static int set_path(const struct setting *setting)
 	return 0;
 }
 
+/* The usual one may be missing, even if it is named. What is not a file might make us wait. */
+static int set_leap_file(const struct setting *setting)
+{
+	int result = set_path(setting);
+	struct leap_table table;
+	struct stat status;
+	char error[200];
+
+	if (result || strcmp(setting->value, OWAMP_CLOCK_LEAP_FILE) == 0)
+		return result;
+	if (stat(setting->value, &status) == 0 && !S_ISREG(status.st_mode))
+		return expected(setting, "a leap-seconds.list");
+	result = leap_load(&table, setting->value, error, sizeof(error));
+	if (result)
+		snprintf(setting->why, setting->why_size, "%s: %s", setting->key->name, error);
+	return result;
+}
+
 static int set_host(const struct setting *setting)
 {
 	const char *host = setting->value;
@@ -191,6 +196,16 @@ static int set_host(const struct setting *setting)
 	    inet_pton(AF_INET6, host, &address) != 1)
 		return expected(setting, "a numeric address, or localhost");
 	memcpy(field(setting), host, strlen(host) + 1);
+	return 0;
+}
+
+static int set_user(const struct setting *setting)
+{
+	size_t size = strlen(setting->value);
+
+	if (size == 0 || size >= OWAMP_CLOCK_USER_SIZE || !getpwnam(setting->value))
+		return expected(setting, "the name of a user of this host");
+	memcpy(field(setting), setting->value, size + 1);
 	return 0;
 }
 
@@ -245,15 +260,18 @@ static const struct key keys[] = {
 	{"gps", "pps_error", set_time, OF_SOURCE(gps.pps_error_ns), 0, MAX_NS},
 	{"gps", "serial_error", set_time, OF_SOURCE(gps.serial_error_ns), 0, MAX_NS},
 	{"gps", "serial_offset", set_time, OF_SOURCE(gps.serial_offset_ns), 0, MAX_NS},
+	{"gps", "user", set_user, OF_SOURCE(gps.user), 0, 0},
 	{"shm", "unit", set_unit, OF_SOURCE(shm.unit), 0, 255},
 	{"shm", "error", set_time, OF_SOURCE(shm.error_ns), 0, MAX_NS},
+	{"shm", "user", set_user, OF_SOURCE(shm.user), 0, 0},
 	{"chrony", "host", set_host, OF_SOURCE(chrony.host), 0, 0},
 	{"chrony", "port", set_port, OF_SOURCE(chrony.port), 1, 65535},
 	{"chrony", "socket", set_path, OF_SOURCE(chrony.socket), 0, 0},
 	{SECTION, "drift_max", set_drift, OF(drift_max_ppb), 1, 500 * PPB_PER_PM},
 	{SECTION, "holdover", set_time, OF(holdover_ns), 0, 16 * NS_PER_S},
+	{SECTION, "holdover_time", set_time, OF(holdover_time_ns), 0, 24 * 3600 * NS_PER_S},
 	{SECTION, "smear", set_smear, OF(smear_ns), NS_PER_S, 48 * 3600 * NS_PER_S},
-	{SECTION, "leap_file", set_path, OF(leap_file), 0, 0},
+	{SECTION, "leap_file", set_leap_file, OF(leap_file), 0, 0},
 };
 #define KEYS (sizeof(keys) / sizeof(keys[0]))
 
@@ -381,23 +399,16 @@ cfg_opt_t *clock_config_options(void)
 	static cfg_opt_t phc[] = {KEY("device"), KEY("timescale"), KEY("accuracy"), CFG_END()};
 	static cfg_opt_t gps[] = {
 		KEY("host"),         KEY("port"),          KEY("device"), KEY("pps_error"),
-		KEY("serial_error"), KEY("serial_offset"), CFG_END(),
+		KEY("serial_error"), KEY("serial_offset"), KEY("user"),   CFG_END(),
 	};
-	static cfg_opt_t shm[] = {KEY("unit"), KEY("error"), CFG_END()};
+	static cfg_opt_t shm[] = {KEY("unit"), KEY("error"), KEY("user"), CFG_END()};
 	static cfg_opt_t chrony[] = {KEY("host"), KEY("port"), KEY("socket"), CFG_END()};
 	static cfg_opt_t kernel[] = {CFG_END()};
 	static cfg_opt_t options[] = {
-		SOURCE("ptp", ptp),
-		SOURCE("phc", phc),
-		SOURCE("gps", gps),
-		SOURCE("shm", shm),
-		SOURCE("chrony", chrony),
-		SOURCE("kernel", kernel),
-		KEY("drift_max"),
-		KEY("holdover"),
-		KEY("smear"),
-		KEY("leap_file"),
-		CFG_END(),
+		SOURCE("ptp", ptp), SOURCE("phc", phc),       SOURCE("gps", gps),
+		SOURCE("shm", shm), SOURCE("chrony", chrony), SOURCE("kernel", kernel),
+		KEY("drift_max"),   KEY("holdover"),          KEY("holdover_time"),
+		KEY("smear"),       KEY("leap_file"),         CFG_END(),
 	};
 
 	return options;
@@ -472,6 +483,10 @@ int clock_config_load(struct owamp_clock_config *config, const char *path, char 
 		return OWAMP_ENOMEM;
 	}
 	result = conffile_parse(cfg, path, SECTION, error, error_size);
+	if (!result && !conffile_seen(cfg_getopt(cfg, SECTION))) {
+		snprintf(error, error_size, "%s: no section clock, expected clock { ... }", path);
+		result = OWAMP_EINVAL;
+	}
 	if (result)
 		goto cleanup;
 	result = clock_config_take(cfg_getsec(cfg, SECTION), config, why, sizeof(why));

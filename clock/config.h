@@ -27,7 +27,7 @@ int clock_config_take(cfg_t *section, struct owamp_clock_config *config, char *w
 
 /*
  * The clock section of a file, in which all else is passed over: owampd's
- * configuration will do. error is one line, "FILE:LINE: KEY: ..." or "FILE: ...".
+ * configuration will do, if it has one. error is one line, "FILE:LINE: KEY: ..." or "FILE: ...".
  */
 int clock_config_load(struct owamp_clock_config *config, const char *path, char *error, size_t error_size);
 

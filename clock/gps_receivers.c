@@ -203,6 +203,25 @@ static enum rank rank_of(const struct gps_receivers *receivers, const struct gps
 	return RANK_NO_TIME;
 }
 
+/*
+ * gpsd numbers the pulses by the messages, sometimes a second wrong. What pulses
+ * say must be within the error of the messages they are numbered by.
+ */
+static bool is_disputed(const struct gps_receivers *receivers, const struct gps_receiver *receiver,
+			const struct clock_now *now, int64_t *apart_ns)
+{
+	const struct clock_mark *message = &fix_for(receivers, receiver, now)->message;
+
+	*apart_ns = 0;
+	if (!clock_mark_is_fresh(&receiver->pulse, now) || !clock_mark_is_fresh(message, now))
+		return false;
+	if (__builtin_sub_overflow(receiver->pulse.offset_ns, message->offset_ns, apart_ns))
+		*apart_ns = INT64_MAX;
+	if (*apart_ns < 0)
+		*apart_ns = *apart_ns == INT64_MIN ? INT64_MAX : -*apart_ns;
+	return *apart_ns > receivers->config->gps.serial_error_ns;
+}
+
 static bool is_wanted(const struct gps_receivers *receivers, const struct gps_receiver *receiver)
 {
 	const char *device = receivers->config->gps.device;
@@ -280,6 +299,7 @@ static void explain(const struct gps_receivers *receivers, const struct gps_rece
 		    const struct clock_now *now, struct clock_reading *reading)
 {
 	const struct gps_receiver *fix = fix_for(receivers, receiver, now);
+	int64_t apart_ns;
 
 	switch (rank_of(receivers, receiver, now)) {
 	case RANK_INACTIVE:
@@ -287,8 +307,9 @@ static void explain(const struct gps_receivers *receivers, const struct gps_rece
 		       receiver->device.path);
 		break;
 	case RANK_SILENT:
-		append(reading, "gpsd answers, but the receiver has been silent for %d s",
-		       (int)((now->mono_ns - receiver->heard_mono) / SECOND_NS));
+		append(reading,
+		       "nothing of %s has come from gpsd for %d s: the receiver is silent, or gpsd hangs",
+		       receiver->device.path, (int)((now->mono_ns - receiver->heard_mono) / SECOND_NS));
 		break;
 	case RANK_NO_FIX:
 		explain_no_fix(receivers, receiver, now, reading);
@@ -301,6 +322,14 @@ static void explain(const struct gps_receivers *receivers, const struct gps_rece
 		       receiver->device.path);
 		break;
 	case RANK_PULSE:
+		if (is_disputed(receivers, receiver, now, &apart_ns)) {
+			append(reading,
+			       "pulse and messages disagree on the second: they are %.3f s apart, and "
+			       "serial_error is %.3f s",
+			       (double)apart_ns / SECOND_NS,
+			       (double)receivers->config->gps.serial_error_ns / SECOND_NS);
+			break;
+		}
 		append(reading, "%dD fix, pulses of %s (precision 2^%d s)", fix->mode, receiver->device.path,
 		       receiver->precision);
 		break;
@@ -312,6 +341,7 @@ void gps_receivers_judge(const struct gps_receivers *receivers, const struct clo
 {
 	const struct gps_receiver *receiver = choose(receivers, now);
 	const struct clock_mark *mark;
+	int64_t apart_ns;
 
 	reading->state = OWAMP_CLOCK_DOUBTFUL;
 	reading->source = OWAMP_CLOCK_GPS_SERIAL;
@@ -325,7 +355,8 @@ void gps_receivers_judge(const struct gps_receivers *receivers, const struct clo
 		reading->source = OWAMP_CLOCK_GPS_PPS;
 	if (clock_mark_is_fresh(mark, now))
 		clock_mark_report(mark, reading);
-	if (rank_of(receivers, receiver, now) >= RANK_MESSAGE)
+	if (rank_of(receivers, receiver, now) >= RANK_MESSAGE &&
+	    !is_disputed(receivers, receiver, now, &apart_ns))
 		reading->state = OWAMP_CLOCK_VALID;
 	reading->tai_utc = fix_for(receivers, receiver, now)->tai_utc;
 	explain(receivers, receiver, now, reading);

@@ -2,9 +2,9 @@
  * gpsd, by libgps: it connects and cuts what comes into lines, which gps_json.c
  * reads and gps_receivers.c judges.
  *
- * libgps has no way to connect without waiting, so somebody else looks first.
- * Nor is gps_waiting() used: it overruns an fd_set where descriptors are beyond
- * 1023, as they can be here.
+ * libgps has no way to connect without waiting: somebody else looks first whether
+ * there is anybody, and who, and then it waits on a thread of its own. Nor is gps_waiting() used: it overruns
+ * an fd_set where descriptors are beyond 1023, as they can be here.
  */
 #include "source.h"
 
@@ -22,7 +22,10 @@
 #include <owamp/engine.h>
 #include <owamp/error.h>
 
+#include "gps_opening.h"
 #include "gps_receivers.h"
+#include "listener.h"
+#include "owner.h"
 
 #define SECOND_NS INT64_C(1000000000)
 #define MS_NS     INT64_C(1000000)
@@ -48,16 +51,19 @@ struct gps {
 	char host[sizeof((struct owamp_clock_source_config *)0)->gps.host];
 	char port[8];
 	char where[80];
+	struct clock_owner owner;
 	struct gps_receivers receivers;
 
-	bool connected;
-	bool greeted; /* it is gpsd */
-	bool asked;   /* since it was last heard */
-	struct gps_data_t data;
-	int64_t drained_mono; /* all that had come was read */
+	struct gps_opening *opening;    /* NULL: none is under way */
+	struct clock_listener listener; /* to whom, where that can be told */
+	struct gps_data_t *data;        /* NULL: not connected */
+	bool greeted;                   /* it is gpsd */
+	bool asked;                     /* since it was last heard */
+	int64_t drained_mono;           /* all that had come was read */
 	int64_t heard_mono;
 	int64_t retry_mono;
 	char trouble[OWAMP_CLOCK_TEXT_SIZE]; /* why it is not connected */
+	bool stranger;                       /* there is somebody, who is not believed */
 
 	bool set;          /* the clock was */
 	int64_t void_mono; /* what comes until then was measured before; 0: as of the next sample */
@@ -136,25 +142,57 @@ static bool probe(struct gps *gps, int64_t until)
 	return error == 0;
 }
 
-static bool find(struct gps *gps)
+/* Anybody may listen at an unprivileged port of this host. Of another host nothing can be told. */
+static bool vet(struct gps *gps)
 {
-	int64_t until = owamp_mono_ns() + CLOCK_SOURCE_WAIT_NS;
+	int error;
 
+	gps->listener = (struct clock_listener){0};
+	if (!clock_listener_is_local(gps->host))
+		return true;
+	error = clock_listener_find(gps->host, gps->config->gps.port, &gps->listener);
+	if (!error && clock_owner_believes(&gps->owner, gps->listener.uid))
+		return true;
+	gps->stranger = true;
+	if (error)
+		(void)snprintf(gps->trouble, sizeof gps->trouble,
+			       "there is somebody at %s, but /proc/net does not tell who: %s", gps->where,
+			       error == ENOENT ? "nobody listens there" : strerror(error));
+	else
+		clock_owner_refuse(gps->where, gps->listener.uid, gps->trouble, sizeof gps->trouble);
+	return false;
+}
+
+/* Whoever was vetted listens still: it was not another that took the connection. */
+static bool is_same_listener(const struct gps *gps)
+{
+	struct clock_listener now;
+
+	if (!clock_listener_is_local(gps->host))
+		return true;
+	return clock_listener_find(gps->host, gps->config->gps.port, &now) == 0 &&
+	       now.uid == gps->listener.uid && now.inode == gps->listener.inode;
+}
+
+static bool find(struct gps *gps, int64_t until)
+{
+	gps->stranger = false;
 	if (strcmp(gps->config->gps.host, "localhost") != 0) {
 		name_peer(gps, gps->config->gps.host);
-		return probe(gps, until);
+		return probe(gps, until) && vet(gps);
 	}
 	name_peer(gps, "::1");
-	if (probe(gps, until))
+	if (probe(gps, until) && vet(gps))
 		return true;
+	gps->stranger = false;
 	name_peer(gps, "127.0.0.1");
-	return probe(gps, until);
+	return probe(gps, until) && vet(gps);
 }
 
 static void drop(struct gps *gps, const struct clock_now *now)
 {
-	(void)gps_close(&gps->data);
-	gps->connected = false;
+	gps_opening_close(gps->data);
+	gps->data = NULL;
 	gps->retry_mono = now->mono_ns + RETRY_NS;
 }
 
@@ -163,7 +201,7 @@ static bool tell(struct gps *gps, const char *command)
 {
 	size_t size = strlen(command);
 
-	return send(gps->data.gps_fd, command, size, MSG_NOSIGNAL | MSG_DONTWAIT) == (ssize_t)size;
+	return send(gps->data->gps_fd, command, size, MSG_NOSIGNAL | MSG_DONTWAIT) == (ssize_t)size;
 }
 
 static void lose(struct gps *gps, const struct clock_now *now)
@@ -172,27 +210,50 @@ static void lose(struct gps *gps, const struct clock_now *now)
 	(void)snprintf(gps->trouble, sizeof gps->trouble, "gpsd at %s closed the connection", gps->where);
 }
 
-static void reach(struct gps *gps, const struct clock_now *now)
+/* The opening is over. */
+static void connected(struct gps *gps, const struct clock_now *now)
 {
-	gps->retry_mono = now->mono_ns + RETRY_NS;
-	if (!find(gps))
-		return;
-	memset(&gps->data, 0, sizeof gps->data);
-	if (gps_open(gps->host, gps->port, &gps->data)) {
+	gps->data = gps_opening_take(gps->opening);
+	gps->opening = NULL;
+	if (!gps->data || !is_same_listener(gps)) {
+		drop(gps, now);
 		(void)snprintf(gps->trouble, sizeof gps->trouble, "%s was there, but then was not",
 			       gps->where);
 		return;
 	}
-	gps->connected = true;
 	gps->greeted = gps->asked = false;
 	gps->drained_mono = gps->heard_mono = now->mono_ns;
 	gps_receivers_begin(&gps->receivers, gps->config, now->mono_ns);
 	if (gps->set)
 		gps_receivers_distrust(&gps->receivers);
-	(void)fcntl(gps->data.gps_fd, F_SETFD, FD_CLOEXEC);
-	(void)fcntl(gps->data.gps_fd, F_SETFL, fcntl(gps->data.gps_fd, F_GETFL) | O_NONBLOCK);
+	(void)fcntl(gps->data->gps_fd, F_SETFD, FD_CLOEXEC);
+	(void)fcntl(gps->data->gps_fd, F_SETFL, fcntl(gps->data->gps_fd, F_GETFL) | O_NONBLOCK);
 	if (!tell(gps, WATCH))
 		lose(gps, now);
+}
+
+/* Only one that has just begun is waited for: mostly it is over at once. */
+static void reach(struct gps *gps, const struct clock_now *now)
+{
+	int64_t until = 0;
+
+	if (!gps->opening) {
+		if (now->mono_ns < gps->retry_mono)
+			return;
+		gps->retry_mono = now->mono_ns + RETRY_NS;
+		until = owamp_mono_ns() + CLOCK_SOURCE_WAIT_NS;
+		if (!find(gps, until))
+			return;
+		gps->opening = gps_opening_new(gps->host, gps->port);
+	}
+	if (!gps->opening)
+		(void)snprintf(gps->trouble, sizeof gps->trouble,
+			       "no memory or thread to connect to gpsd at %s with", gps->where);
+	else if (gps_opening_is_over(gps->opening, until))
+		connected(gps, now);
+	else
+		(void)snprintf(gps->trouble, sizeof gps->trouble, "gpsd at %s does not accept connections",
+			       gps->where);
 }
 
 static void take_line(struct gps *gps, const struct clock_now *now)
@@ -225,14 +286,14 @@ static bool drain(struct gps *gps, const struct clock_now *now)
 		int result;
 
 		gps->line[0] = '\0';
-		gps->data.set = 0;
-		result = gps_read(&gps->data, gps->line, sizeof gps->line);
+		gps->data->set = 0;
+		result = gps_read(gps->data, gps->line, sizeof gps->line);
 		if (gps->line[0]) {
 			take_line(gps, now);
 		} else if (result < 0) {
 			lose(gps, now);
 			return false;
-		} else if (!is_readable(gps->data.gps_fd)) {
+		} else if (!is_readable(gps->data->gps_fd)) {
 			gps->drained_mono = now->mono_ns;
 			return true;
 		}
@@ -276,10 +337,9 @@ static void mind_step(struct gps *gps, const struct clock_now *now)
 
 static bool listen_to(struct gps *gps, const struct clock_now *now)
 {
-	if (!gps->connected) {
-		if (now->mono_ns >= gps->retry_mono)
-			reach(gps, now);
-		return gps->connected;
+	if (!gps->data) {
+		reach(gps, now);
+		return gps->data;
 	}
 	return drain(gps, now) && keep_alive(gps, now);
 }
@@ -291,7 +351,7 @@ static void sample(void *source, const struct clock_now *now, struct clock_readi
 
 	mind_step(gps, now);
 	reading->source = OWAMP_CLOCK_GPS_SERIAL;
-	reading->state = OWAMP_CLOCK_ABSENT;
+	reading->state = gps->stranger ? OWAMP_CLOCK_DOUBTFUL : OWAMP_CLOCK_ABSENT;
 	reading->drift_ppb = -1;
 	if (!heard)
 		(void)snprintf(reading->text, sizeof reading->text, "%s", gps->trouble);
@@ -315,8 +375,9 @@ static void gps_free(void *source)
 {
 	struct gps *gps = source;
 
-	if (gps->connected)
-		(void)gps_close(&gps->data);
+	if (gps->opening)
+		gps_opening_abandon(gps->opening);
+	gps_opening_close(gps->data);
 	free(gps);
 }
 
@@ -327,6 +388,10 @@ int clock_gps_new(struct clock_source *source, const struct owamp_clock_source_c
 
 	if (!gps)
 		return OWAMP_ENOMEM;
+	if (clock_owner_find(&gps->owner, config->gps.user)) {
+		free(gps);
+		return OWAMP_EINVAL;
+	}
 	gps->config = config;
 	gps->retry_mono = INT64_MIN;
 	*source = (struct clock_source){.ops = &ops, .self = gps};

@@ -38,6 +38,17 @@ int64_t interval_bound(const struct interval *interval, int64_t mono_ns)
 	return interval_add(interval_magnitude(interval->offset_ns), interval_error(interval, mono_ns));
 }
 
+int64_t interval_within_until(const struct interval *interval, int64_t bound_ns)
+{
+	int64_t room_ns = interval_add(bound_ns, -interval_bound(interval, interval->mono_ns));
+
+	if (room_ns < 0)
+		return interval->mono_ns - 1;
+	if (interval->drift_ppb <= 0)
+		return INTERVAL_LIMIT_NS;
+	return limited(interval->mono_ns + (__int128)room_ns * PPB / interval->drift_ppb);
+}
+
 int64_t interval_gap(const struct interval *a, const struct interval *b, int64_t mono_ns)
 {
 	__int128 apart = (__int128)a->offset_ns - b->offset_ns;

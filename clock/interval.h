@@ -29,6 +29,9 @@ int64_t interval_growth(int64_t age_ns, int64_t drift_ppb);
 int64_t interval_error(const struct interval *interval, int64_t mono_ns);
 int64_t interval_bound(const struct interval *interval, int64_t mono_ns);
 
+/* Until when its far end is within bound_ns: the last moment; before mono_ns, if it never is. */
+int64_t interval_within_until(const struct interval *interval, int64_t bound_ns);
+
 /* By how much two miss each other at a time; 0 or less: they have something in common. */
 int64_t interval_gap(const struct interval *a, const struct interval *b, int64_t mono_ns);
 

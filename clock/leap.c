@@ -8,6 +8,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include <sys/stat.h>
+
 #include <openssl/evp.h>
 
 #include <owamp/error.h>
@@ -297,6 +299,27 @@ int leap_load(struct leap_table *table, const char *path, char *error, size_t er
 	return result;
 }
 
+void leap_reload(struct leap_table *table, const char *path, struct leap_stamp *stamp)
+{
+	struct leap_table fresh;
+	struct leap_stamp found;
+	struct stat file;
+	char error[256];
+
+	if (stat(path, &file))
+		return;
+	found = (struct leap_stamp){
+		.mtime_ns = (int64_t)file.st_mtim.tv_sec * SECOND_NS + file.st_mtim.tv_nsec,
+		.size = file.st_size,
+		.inode = file.st_ino,
+	};
+	if (found.mtime_ns == stamp->mtime_ns && found.size == stamp->size && found.inode == stamp->inode)
+		return;
+	*stamp = found;
+	if (!leap_load(&fresh, path, error, sizeof error))
+		*table = fresh;
+}
+
 int32_t leap_tai_utc(const struct leap_table *table, int64_t utc_ns)
 {
 	size_t i = table->count;
@@ -375,12 +398,25 @@ int64_t leap_smear(const struct leap_table *table, int64_t smear_ns, int64_t utc
  */
 #define SLACK_NS (2 * SECOND_NS)
 
+bool leap_smear_is_known(const struct leap_table *table, int64_t smear_ns, int64_t smeared_ns)
+{
+	return smeared_ns + smear_ns / 2 + SLACK_NS < table->expires_s * SECOND_NS;
+}
+
+/* Of a leap second that is deleted it is more: the same in less time. */
+static int64_t smear_largest(int64_t smear_ns)
+{
+	return smear_divided((__int128)smear_ns / 2 + SECOND_NS, -1, smear_ns);
+}
+
 int64_t leap_smear_most(const struct leap_table *table, int64_t smear_ns, int64_t smeared_ns)
 {
 	int64_t x, d;
 
 	if (smear_ns <= 0)
 		return 0;
+	if (!leap_smear_is_known(table, smear_ns, smeared_ns))
+		return smear_largest(smear_ns);
 	d = find_smear(table, smear_ns, SLACK_NS, smeared_ns, &x);
 	if (d == 0)
 		return 0;

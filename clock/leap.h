@@ -6,6 +6,7 @@
 #ifndef CLOCK_LEAP_H
 #define CLOCK_LEAP_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -26,6 +27,16 @@ struct leap_table {
  * out. If it fails, the table is empty.
  */
 int leap_load(struct leap_table *table, const char *path, char *error, size_t error_size);
+/* What a file was like when it was read; all 0: it was not. */
+struct leap_stamp {
+	int64_t mtime_ns;
+	int64_t size;
+	uint64_t inode;
+};
+
+/* Reads it if it has changed since; one that cannot be read, or is damaged, leaves the table as it is. */
+void leap_reload(struct leap_table *table, const char *path, struct leap_stamp *stamp);
+
 int leap_parse(struct leap_table *table, const char *text, const char *name, char *error, size_t error_size);
 
 /* TAI - UTC in s at a time; 0: before the table or after it expired. */
@@ -40,9 +51,13 @@ int32_t leap_tai_utc(const struct leap_table *table, int64_t utc_ns);
  */
 int64_t leap_smear(const struct leap_table *table, int64_t smear_ns, int64_t utc_ns);
 
+/* The table says whether there is a leap second of which something is smeared a second from now. */
+bool leap_smear_is_known(const struct leap_table *table, int64_t smear_ns, int64_t smeared_ns);
+
 /*
  * By how much at most, unsigned, at any time until a second after the smearing
- * clock itself shows smeared_ns, or since a second before that.
+ * clock itself shows smeared_ns, or since a second before that. If it is not
+ * known, the most there can be: about half a second.
  */
 int64_t leap_smear_most(const struct leap_table *table, int64_t smear_ns, int64_t smeared_ns);
 

@@ -29,6 +29,10 @@ static void say_errno(struct phc_keep *keep)
 
 	if (errno == EPIPE)
 		hint = " (the process that opens it as root is gone)";
+	else if (errno == ETIMEDOUT)
+		hint = " (the process that opens it as root does not answer)";
+	else if (errno == ENODEV)
+		hint = " (no character device, or its clock is gone)";
 	(void)snprintf(keep->why, sizeof keep->why, "%.100s: %s%s", keep->path, strerror(errno), hint);
 }
 

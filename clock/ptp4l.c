@@ -99,28 +99,41 @@ static void say_errno(const struct ptp *ptp, int error, struct clock_reading *re
 	case EPIPE:
 		(void)snprintf(text, size, "%s: the process that opens it as root is gone", path);
 		break;
+	case ETIMEDOUT:
+		(void)snprintf(text, size, "%s: the process that opens it as root does not answer", path);
+		break;
 	default:
 		(void)snprintf(text, size, "%s: %s", path, strerror(error));
 		break;
 	}
 }
 
-static void say_silent(const struct ptp *ptp, struct clock_reading *reading)
+static void say_silent(const struct ptp *ptp, int error, struct clock_reading *reading)
 {
 	const struct ptp_view *view = &ptp->view;
 	bool silent = !view->has_status && !view->has_current && !view->has_parent && !view->has_properties &&
 		      !view->has_defaults;
 
 	reading->state = OWAMP_CLOCK_ABSENT;
-	if (silent)
+	if (error == EAGAIN)
 		(void)snprintf(reading->text, sizeof reading->text,
-			       "no answer in domain %u; is it ptp4l's domainNumber?",
+			       "ptp4l does not read what it is asked (its queue is full): does it hang?");
+	else if (silent)
+		(void)snprintf(reading->text, sizeof reading->text,
+			       "no answer in domain %u; is it ptp4l's domainNumber, or does it hang?",
 			       ptp->config->ptp.domain);
 	else
 		(void)snprintf(reading->text, sizeof reading->text,
 			       "ptp4l did not answer all in time (0x%04X)", ptp_view_missing(view));
 }
 
+/* With owampd's opener between, what ptp4l leaves behind is a pair of which one end hangs up. */
+static int lost(int error)
+{
+	return error == EPIPE || error == ECONNRESET ? ECONNREFUSED : error;
+}
+
+/* 0 or an errno; EAGAIN: its queue is full. */
 static int send_get(struct ptp *ptp, uint16_t sequence, enum ptp_id id)
 {
 	uint8_t get[PTP_GET_SIZE];
@@ -128,8 +141,7 @@ static int send_get(struct ptp *ptp, uint16_t sequence, enum ptp_id id)
 	ptp_wire_get(get, ptp->config->ptp.domain, sequence, id);
 	if (send(ptp->fd, get, sizeof get, MSG_DONTWAIT | MSG_NOSIGNAL) == (ssize_t)sizeof get)
 		return 0;
-	/* Its queue is full: it is stopped, or hangs. */
-	return errno == EAGAIN || errno == ENOBUFS ? ETIMEDOUT : errno;
+	return errno == ENOBUFS ? EAGAIN : lost(errno);
 }
 
 /* One datagram, until the deadline. Not an answer that is waited for: passed over. */
@@ -150,7 +162,9 @@ static int take_answer(struct ptp *ptp, uint16_t first, const enum ptp_id *ids, 
 		return errno == EINTR ? 0 : errno;
 	size = recv(ptp->fd, data, sizeof data, MSG_DONTWAIT);
 	if (size < 0)
-		return errno == EAGAIN || errno == EINTR ? 0 : errno;
+		return errno == EAGAIN || errno == EINTR ? 0 : lost(errno);
+	if (size == 0 && (pollfd.revents & POLLHUP))
+		return lost(EPIPE);
 	if (!ptp_wire_decode(data, (size_t)size, ptp->config->ptp.domain, &answer))
 		return 0;
 	index = (uint16_t)(answer.sequence - first);
@@ -221,8 +235,8 @@ static bool look(struct ptp *ptp, struct clock_reading *reading)
 	}
 	if (!error)
 		error = ask_all(ptp);
-	if (error == ETIMEDOUT) {
-		say_silent(ptp, reading);
+	if (ptp->fd >= 0 && (error == ETIMEDOUT || error == EAGAIN)) {
+		say_silent(ptp, error, reading);
 		return false;
 	}
 	if (error) {
@@ -404,6 +418,7 @@ static void sample(void *self, const struct clock_now *now, struct clock_reading
 	reading->mono_ns = ptp->mono_ns;
 	reading->offset_ns = ptp->offset_ns;
 	reading->error_ns += ptp->phc_error_ns;
+	ptp_view_suspect(now, reading);
 	check_age(&measurement, now, reading);
 }
 

@@ -21,6 +21,10 @@
 
 #define ACCURACY_ABOVE_10_S 0x31
 
+/* Nobody's clock is that near to TAI by chance. */
+#define CONFUSION_NS   1000000
+#define CONFUSION_TEXT 120
+
 static struct ptp_port *port_of(struct ptp_view *view, uint16_t number)
 {
 	for (size_t i = 0; i < view->port_count; i++) {
@@ -227,6 +231,11 @@ static int64_t accuracy_of(const struct ptp_view *view, const struct owamp_clock
 	return accuracy_ns;
 }
 
+static unsigned boundary_clocks(const struct ptp_view *view)
+{
+	return view->current.steps_removed > 1 ? view->current.steps_removed - 1U : 0;
+}
+
 /*
  * The path may be as asymmetric as it is long. Each boundary clock on it is a
  * clock of its own that is off by something.
@@ -236,7 +245,7 @@ static int64_t error_of(const struct ptp_view *view, const struct ptp_port *port
 {
 	int64_t path_ns = magnitude(view->current.path_delay_ns);
 	int64_t peer_ns = magnitude(port->data.peer_delay_ns);
-	int64_t boundaries = view->current.steps_removed > 1 ? view->current.steps_removed - 1 : 0, hops_ns;
+	int64_t boundaries = boundary_clocks(view), hops_ns;
 
 	if (__builtin_mul_overflow(boundaries, config->ptp.hop_error_ns, &hops_ns) || hops_ns > MOST_NS)
 		hops_ns = MOST_NS;
@@ -284,6 +293,38 @@ static bool converts_rightly(const struct ptp_properties *properties, int64_t ta
 	return tai_utc == LINUXPTP_UTC_OFFSET;
 }
 
+/* What this host knows itself is leap_file's, as ptp4l and phc2sys tell the kernel what the grandmaster says.
+ */
+static bool contradicts_host(const struct ptp_properties *properties, const struct clock_now *now,
+			     struct clock_reading *reading)
+{
+	int32_t known = now->leap_file_tai_utc != 0 ? now->leap_file_tai_utc : now->tai_utc;
+
+	if (!properties->ptp_timescale || !properties->utc_offset_valid || known == 0 ||
+	    properties->utc_offset == known)
+		return false;
+	reading->state = OWAMP_CLOCK_DOUBTFUL;
+	(void)snprintf(reading->text, sizeof reading->text,
+		       "the grandmaster says TAI-UTC is %d s, this host %d s", (int)properties->utc_offset,
+		       (int)known);
+	return true;
+}
+
+static bool are_hops_known(const struct ptp_view *view, const struct owamp_clock_source_config *config,
+			   struct clock_reading *reading)
+{
+	unsigned boundaries = boundary_clocks(view);
+
+	if (boundaries == 0 || config->ptp.hop_error_ns > 0)
+		return true;
+	reading->state = OWAMP_CLOCK_DOUBTFUL;
+	(void)snprintf(reading->text, sizeof reading->text,
+		       "%u boundary clock%s on the way, and nobody says what each adds; "
+		       "hop_error = TIME states it",
+		       boundaries, boundaries == 1 ? "" : "s");
+	return false;
+}
+
 static bool is_accuracy_known(const struct ptp_view *view, const struct owamp_clock_source_config *config,
 			      struct clock_reading *reading)
 {
@@ -298,7 +339,8 @@ static bool is_accuracy_known(const struct ptp_view *view, const struct owamp_cl
 
 /* What could make a measurement worthless that was made. */
 static void vouch(const struct ptp_view *view, const struct owamp_clock_source_config *config,
-		  const struct ptp_measurement *measurement, struct clock_reading *reading)
+		  const struct clock_now *now, const struct ptp_measurement *measurement,
+		  struct clock_reading *reading)
 {
 	const char *why = doubt_of_utc(view, config);
 	char id[PTP_CLOCK_ID_TEXT_SIZE];
@@ -308,7 +350,9 @@ static void vouch(const struct ptp_view *view, const struct owamp_clock_source_c
 		doubt(reading, why);
 		return;
 	}
-	if (!is_accuracy_known(view, config, reading))
+	if (contradicts_host(&view->properties, now, reading))
+		return;
+	if (!is_accuracy_known(view, config, reading) || !are_hops_known(view, config, reading))
 		return;
 	if (!measurement->hardware && !converts_rightly(&view->properties, measurement->tai_utc)) {
 		doubt(reading,
@@ -391,5 +435,25 @@ void ptp_view_judge(const struct ptp_view *view, const struct owamp_clock_source
 	measurement->port = port;
 	reading->error_ns = error_of(view, port, config);
 	if (measurement->tai_utc != 0 || !view->properties.ptp_timescale)
-		vouch(view, config, measurement, reading);
+		vouch(view, config, now, measurement, reading);
+}
+
+void ptp_view_suspect(const struct clock_now *now, struct clock_reading *reading)
+{
+	int32_t known = now->leap_file_tai_utc != 0 ? now->leap_file_tai_utc : now->tai_utc;
+	int64_t tai_utc_ns = (known != 0 ? known : LINUXPTP_UTC_OFFSET) * SECOND_NS;
+	size_t length = 0;
+
+	if (llabs(magnitude(reading->offset_ns) - tai_utc_ns) > CONFUSION_NS)
+		return;
+	if (reading->state == OWAMP_CLOCK_DOUBTFUL && reading->text[0]) {
+		length = strnlen(reading->text, sizeof reading->text - CONFUSION_TEXT);
+		memcpy(reading->text + length, "; ", 2);
+		length += 2;
+	}
+	reading->state = OWAMP_CLOCK_DOUBTFUL;
+	(void)snprintf(reading->text + length, sizeof reading->text - length,
+		       "the clock seems to be off by %+lld s; that is TAI-UTC: see ptpTimescale in "
+		       "docs/clocks/ptp.md",
+		       (long long)((reading->offset_ns < 0 ? -tai_utc_ns : tai_utc_ns) / SECOND_NS));
 }

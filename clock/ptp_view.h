@@ -63,4 +63,10 @@ void ptp_view_judge(const struct ptp_view *view, const struct owamp_clock_source
 		    const struct clock_now *now, struct clock_reading *reading,
 		    struct ptp_measurement *measurement);
 
+/*
+ * Of a reading that was measured, at the end: an offset that is TAI - UTC is
+ * somebody's confusion of the two, not where the clock is. DOUBTFUL, and says so.
+ */
+void ptp_view_suspect(const struct clock_now *now, struct clock_reading *reading);
+
 #endif

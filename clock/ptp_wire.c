@@ -179,6 +179,27 @@ static bool decode_data(const uint8_t *data, size_t size, struct ptp_answer *ans
 	return false;
 }
 
+static bool is_known(uint16_t id)
+{
+	for (size_t i = 0; i < sizeof data_sets / sizeof data_sets[0]; i++) {
+		if (data_sets[i].id == id)
+			return true;
+	}
+	return id == PTP_PORT_PROPERTIES_NP;
+}
+
+bool ptp_wire_is_get(const uint8_t *data, size_t size)
+{
+	uint8_t get[PTP_GET_SIZE];
+	uint16_t id;
+
+	if (size != sizeof get)
+		return false;
+	id = get_u16(data + AT_TLV_ID);
+	ptp_wire_get(get, data[AT_DOMAIN], get_u16(data + AT_SEQUENCE), (enum ptp_id)id);
+	return is_known(id) && memcmp(get, data, sizeof get) == 0;
+}
+
 static bool is_response(const uint8_t *data, size_t size, uint8_t domain)
 {
 	size_t length;

@@ -113,6 +113,10 @@ struct ptp_answer {
 /* A GET for the clock itself and all its ports. */
 void ptp_wire_get(uint8_t get[PTP_GET_SIZE], uint8_t domain, uint16_t sequence, enum ptp_id id);
 
+/* Whether it is what ptp_wire_get() makes, octet by octet, for some domain, sequence and one of the IDs
+ * above. */
+bool ptp_wire_is_get(const uint8_t *data, size_t size);
+
 /* False: not an answer of this domain to a GET of one of the IDs above. */
 bool ptp_wire_decode(const uint8_t *data, size_t size, uint8_t domain, struct ptp_answer *answer);
 

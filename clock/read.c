@@ -3,10 +3,17 @@
 
 #include <stdlib.h>
 
+#include <owamp/engine.h>
 #include <owamp/timestamp.h>
 
 /* A smaller change of CLOCK_REALTIME less CLOCK_MONOTONIC is the reading's. */
 #define DEVIATION_NS 1000
+
+/* Rounds may have ceased: the thread waits for what does not come, or the process was stopped. */
+static bool vouched(const struct owamp_clock_snapshot *snapshot, int64_t now_mono)
+{
+	return snapshot->synchronized && now_mono <= snapshot->vouched_until_mono;
+}
 
 void owamp_clock_read(const struct owamp_clock *clock, struct owamp_clock_snapshot *snapshot)
 {
@@ -18,6 +25,7 @@ void owamp_clock_status(struct owamp_clock *clock, struct owamp_clock_status *st
 	pthread_mutex_lock(&clock->lock);
 	*status = clock->status;
 	pthread_mutex_unlock(&clock->lock);
+	status->snapshot.synchronized = vouched(&status->snapshot, owamp_mono_ns());
 }
 
 uint64_t owamp_clock_rounds(const struct owamp_clock *clock)
@@ -27,10 +35,11 @@ uint64_t owamp_clock_rounds(const struct owamp_clock *clock)
 
 int64_t owamp_clock_bound(const struct owamp_clock_snapshot *snapshot, int64_t now_mono)
 {
-	int64_t age = now_mono - snapshot->sampled_at_mono;
+	/* A stamp from before the sample: the clock may have come nearer since. */
+	int64_t age = llabs(now_mono - snapshot->sampled_at_mono);
 
 	/* Rounded up; an age of hours (a suspended machine) stays far from overflow. */
-	if (age <= 0)
+	if (age == 0)
 		return snapshot->bound_ns;
 	return snapshot->bound_ns + age / 1000000 * snapshot->drift_ppb / 1000 + snapshot->drift_ppb / 1000 +
 	       1;
@@ -42,7 +51,7 @@ uint16_t owamp_clock_error(const struct owamp_clock *clock, int64_t now_mono, in
 
 	owamp_clock_read(clock, &snapshot);
 	return owamp_error_estimate((uint64_t)(owamp_clock_bound(&snapshot, now_mono) + extra_ns),
-				    snapshot.synchronized);
+				    vouched(&snapshot, now_mono));
 }
 
 int64_t owamp_clock_deviation(const struct owamp_clock *clock, int64_t before_mono, int64_t real_ns,

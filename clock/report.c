@@ -87,6 +87,7 @@ static void fill_row(struct row *row, const struct owamp_clock_source_status *so
 	bool token = source->measured && strcmp(source->source, OWAMP_CLOCK_NONE) != 0;
 
 	snprintf(row->cells[COLUMN_NAME], CLOCK_WORDS_SIZE, "%s", source->name);
+	clock_report_clean(row->cells[COLUMN_NAME]);
 	snprintf(row->cells[COLUMN_KIND], CLOCK_WORDS_SIZE, "%s",
 		 token ? source->source : owamp_clock_kind_name(source->kind));
 	snprintf(row->cells[COLUMN_STATE], CLOCK_WORDS_SIZE, "%s", owamp_clock_state_name(source->state));
@@ -167,10 +168,7 @@ static void print_reason(FILE *out, const struct owamp_clock_source_status *sour
 
 	snprintf(reason, sizeof(reason), "%s%s%s", source->text,
 		 source->steers && source->text[0] ? "; " : "", source->steers ? "it steers the clock" : "");
-	for (char *c = reason; *c; c++)
-		if ((unsigned char)*c < ' ' || *c == 0x7f)
-			*c = '?';
-	print_wrapped(out, reason);
+	print_wrapped(out, clock_report_clean(reason));
 }
 
 static void print_sources(FILE *out, const struct owamp_clock_status *status, bool colour)
@@ -201,9 +199,12 @@ static void print_sources(FILE *out, const struct owamp_clock_status *status, bo
 
 void clock_report_text(FILE *out, const struct owamp_clock_status *status, bool colour)
 {
+	char alarm[OWAMP_CLOCK_TEXT_SIZE];
+
+	snprintf(alarm, sizeof(alarm), "%s", status->alarm);
 	print_headline(out, status, colour);
-	if (status->alarm[0])
-		fprintf(out, "%sALARM: %s%s\n", colored(colour, COLOR_ERROR), status->alarm,
+	if (alarm[0])
+		fprintf(out, "%sALARM: %s%s\n", colored(colour, COLOR_ERROR), clock_report_clean(alarm),
 			colored(colour, COLOR_END));
 	print_facts(out, status);
 	if (status->count > 0)

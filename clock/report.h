@@ -18,7 +18,7 @@ void clock_report_text(FILE *out, const struct owamp_clock_status *status, bool 
  *
  *	{"time": "2026-11-21T03:00:21.880Z", "synchronized": true, "disagreement": false, "source": "ptp",
  *	 "bound_ns": 3200, "drift_ppb": 1100, "age_ns": 412000000, "since_s": 86.2, "holdover": false,
- *	 "steered_by": "ptp4l or phc2sys", "steps": 0, "last_step_ns": null, "last_step_age_ns": null,
+ *	 "steered_by": "ptp4l, phc2sys or the like", "steps": 0, "last_step_ns": null, "last_step_age_ns": null,
  *	 "stepped_ns": 0, "leap": 0, "tai_utc": 37, "alarm": null,
  *	 "sources": [{"name": "ptp", "kind": "ptp", "source": "ptp", "state": "valid", "used": true,
  *	              "contradicted": false, "steers": true, "offset_ns": -310, "error_ns": 2400,
@@ -37,6 +37,15 @@ int clock_report_parse(const json_t *object, struct owamp_clock_status *status);
 
 /* "3.2 us", "812 ms", "16 s": two or three digits, rounded up; text has room for 32 octets. */
 char *clock_report_bound(char *text, int64_t ns);
+
+/*
+ * Words of others for a terminal or a log: without control characters, in place
+ * of which there is a '?'. In place; returns its argument.
+ */
+char *clock_report_clean(char *words);
+
+/* A string, in which '?' stands for what cannot be in one if it is not UTF-8. */
+json_t *clock_report_string(const char *words);
 
 /*
  * What changed between two looks that belongs in a log, one line each, "clock: ...":

@@ -25,10 +25,7 @@ __attribute__((format(printf, 3, 4))) static void say(const struct changes *chan
 	va_start(list, format);
 	vsnprintf(text + prefix, sizeof(text) - prefix, format, list);
 	va_end(list);
-	for (char *c = text; *c; c++)
-		if ((unsigned char)*c < ' ' || *c == 0x7f)
-			*c = '?';
-	changes->line(changes->context, level, text);
+	changes->line(changes->context, level, clock_report_clean(text));
 }
 
 /* The text of an alarm tells amounts, which change all the time; who is in it is what matters. */

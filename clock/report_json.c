@@ -19,19 +19,19 @@ static json_t *number_if(bool known, int64_t value)
 	return known ? json_integer(value) : json_null();
 }
 
-/* Sources quote what they hear; JSON is UTF-8. */
-static json_t *text(const char *value)
+/* Sources quote what they hear, and paths are any octets; JSON is UTF-8. */
+json_t *clock_report_string(const char *words)
 {
-	json_t *string = json_string(value);
-	char ascii[OWAMP_CLOCK_TEXT_SIZE];
-	size_t i;
+	json_t *string = json_string(words);
+	char *ascii = string ? NULL : strdup(words);
 
-	if (string)
-		return string;
-	for (i = 0; i < sizeof(ascii) - 1 && value[i]; i++)
-		ascii[i] = (unsigned char)value[i] < 0x80 ? value[i] : '?';
-	ascii[i] = '\0';
-	return json_string(ascii);
+	for (char *c = ascii; c && *c; c++)
+		if ((unsigned char)*c >= 0x80)
+			*c = '?';
+	if (ascii)
+		string = json_string(ascii);
+	free(ascii);
+	return string;
 }
 
 static json_t *time_or_null(int64_t unix_ns)
@@ -60,13 +60,13 @@ static json_t *source_object(const struct owamp_clock_source_status *source)
 	bool known = source->measured;
 
 	return json_pack("{s:o, s:s, s:s, s:s, s:b, s:b, s:b, s:o, s:o, s:o, s:o, s:o, s:o}", "name",
-			 text(source->name), "kind", owamp_clock_kind_name(source->kind), "source",
-			 source->source, "state", owamp_clock_state_name(source->state), "used", source->used,
-			 "contradicted", source->contradicted, "steers", source->steers, "offset_ns",
-			 number_if(known, source->offset_ns), "error_ns", number_if(known, source->error_ns),
-			 "drift_ppb", number_if(known, source->drift_ppb), "bound_ns",
-			 number_if(known, source->bound_ns), "age_ns", number_if(known, source->age_ns),
-			 "text", text(source->text));
+			 clock_report_string(source->name), "kind", owamp_clock_kind_name(source->kind),
+			 "source", source->source, "state", owamp_clock_state_name(source->state), "used",
+			 source->used, "contradicted", source->contradicted, "steers", source->steers,
+			 "offset_ns", number_if(known, source->offset_ns), "error_ns",
+			 number_if(known, source->error_ns), "drift_ppb", number_if(known, source->drift_ppb),
+			 "bound_ns", number_if(known, source->bound_ns), "age_ns",
+			 number_if(known, source->age_ns), "text", clock_report_string(source->text));
 }
 
 static json_t *sources(const struct owamp_clock_status *status)
@@ -101,7 +101,8 @@ json_t *clock_report_json(const struct owamp_clock_status *status)
 	json_object_set_new(object, "stepped_ns", json_integer(status->stepped_ns));
 	json_object_set_new(object, "leap", json_integer(snapshot->leap));
 	json_object_set_new(object, "tai_utc", number_if(snapshot->tai_utc != 0, snapshot->tai_utc));
-	json_object_set_new(object, "alarm", status->alarm[0] ? text(status->alarm) : json_null());
+	json_object_set_new(object, "alarm",
+			    status->alarm[0] ? clock_report_string(status->alarm) : json_null());
 	json_object_set_new(object, "sources", sources(status));
 	return object;
 }
@@ -155,6 +156,7 @@ static void take_words(struct reader *reader, const char *key, char *words, size
 		reader->wrong = true;
 	else
 		snprintf(words, size, "%s", value ? value : "");
+	clock_report_clean(words);
 }
 
 /* The library's own word for it, which stays. */

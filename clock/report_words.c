@@ -46,6 +46,26 @@ char *clock_report_bound(char *text, int64_t ns)
 	return text;
 }
 
+static bool is_control(const unsigned char *c)
+{
+	/* The second set, in UTF-8: some terminals obey that too. */
+	return c[0] < ' ' || c[0] == 0x7f || (c[0] == 0xc2 && c[1] >= 0x80 && c[1] < 0xa0);
+}
+
+char *clock_report_clean(char *words)
+{
+	unsigned char *to = (unsigned char *)words;
+
+	for (const unsigned char *from = to; *from; from++) {
+		bool control = is_control(from);
+
+		from += control && from[0] == 0xc2;
+		*to++ = control ? '?' : *from;
+	}
+	*to = '\0';
+	return words;
+}
+
 char *clock_words_offset(char text[CLOCK_WORDS_SIZE], int64_t ns)
 {
 	uint64_t amount = ns < 0 ? 0 - (uint64_t)ns : (uint64_t)ns;

@@ -11,6 +11,9 @@
 #define LEAPING_NS (2 * SECOND_NS)
 #define DAY_S      86400
 
+/* Between two looks at whether the file of leap seconds has changed. */
+#define LEAP_FILE_NS (60 * SECOND_NS)
+
 /* A round in which the clock was set is begun anew, but not for ever. */
 #define ROUND_TRIES 5
 
@@ -78,17 +81,40 @@ enum step_kind clock_look_for_step(struct owamp_clock *clock, struct step_readin
 	return kind;
 }
 
-static bool is_leaping(const struct owamp_clock *clock, const struct step_reading *now, int32_t announced)
+/* The kernel's word, or else a source's: some daemons keep a leap second from the kernel. */
+static int32_t announced(const struct owamp_clock *clock, int32_t kernel)
+{
+	struct owamp_clock_snapshot snapshot;
+
+	if (kernel != 0)
+		return kernel;
+	select_snapshot(clock->select, &snapshot);
+	return snapshot.leap;
+}
+
+/* One that the kernel does not do goes by without a step: it is over two seconds after midnight as well. */
+static bool is_leaping(struct owamp_clock *clock, const struct step_reading *now, int32_t leap)
 {
 	int64_t to_midnight = DAY_S * SECOND_NS - now->real_ns % (DAY_S * SECOND_NS);
 
-	if (clock->leap_mono && now->mono_ns - clock->leap_mono < LEAPING_NS)
+	if (clock->leap_mono && llabs(now->mono_ns - clock->leap_mono) < LEAPING_NS)
 		return true;
-	return announced != 0 && to_midnight < LEAPING_NS;
+	if (leap == 0 || to_midnight >= LEAPING_NS)
+		return false;
+	clock->leap_mono = now->mono_ns + to_midnight;
+	return true;
 }
 
-static void ask_kernel(const struct owamp_clock *clock, const struct step_reading *now,
-		       struct select_facts *facts)
+/* tzdata is renewed twice a year, and nobody starts anew for that. */
+static void reread_leap_seconds(struct owamp_clock *clock, int64_t mono_ns)
+{
+	if (!clock->config.leap_file[0] || mono_ns - clock->leap_looked_mono < LEAP_FILE_NS)
+		return;
+	clock->leap_looked_mono = mono_ns;
+	leap_reload(&clock->leap, clock->config.leap_file, &clock->leap_stamp);
+}
+
+static void ask_kernel(struct owamp_clock *clock, const struct step_reading *now, struct select_facts *facts)
 {
 	*facts = (struct select_facts){
 		.mono_ns = now->mono_ns,
@@ -96,7 +122,10 @@ static void ask_kernel(const struct owamp_clock *clock, const struct step_readin
 		.real_less_mono_ns = now->real_less_mono_ns,
 	};
 	(void)clock_kernel_facts(&facts->kernel);
-	facts->leaping = is_leaping(clock, now, facts->kernel.leap);
+	reread_leap_seconds(clock, now->mono_ns);
+	facts->leaping = is_leaping(clock, now, announced(clock, facts->kernel.leap));
+	facts->smear_unknown = clock->config.smear_ns > 0 &&
+			       !leap_smear_is_known(&clock->leap, clock->config.smear_ns, now->real_ns);
 	facts->smear_ns = leap_smear_most(&clock->leap, clock->config.smear_ns, now->real_ns);
 	if (facts->kernel.tai_utc == 0)
 		facts->kernel.tai_utc = leap_tai_utc(&clock->leap, now->real_ns);
@@ -108,13 +137,18 @@ void clock_sample(struct owamp_clock *clock)
 	struct clock_reading readings[OWAMP_CLOCK_SOURCES_MAX];
 	struct step_reading now;
 	struct select_facts facts;
+	int64_t begun_mono;
 	int tries = 0;
 
 	(void)clock_look_for_step(clock, &now);
 	do {
 		ask_kernel(clock, &now, &facts);
+		begun_mono = now.mono_ns;
 		for (size_t i = 0; i < clock->source_count; i++) {
-			struct clock_now look = {.tai_utc = facts.kernel.tai_utc};
+			struct clock_now look = {
+				.tai_utc = facts.kernel.tai_utc,
+				.leap_file_tai_utc = leap_tai_utc(&clock->leap, now.real_ns),
+			};
 
 			look.mono_ns = owamp_mono_ns();
 			look.real_ns = look.mono_ns + now.real_less_mono_ns;
@@ -123,6 +157,7 @@ void clock_sample(struct owamp_clock *clock)
 		}
 	} while (clock_look_for_step(clock, &now) != STEP_NONE && ++tries < ROUND_TRIES);
 	facts.mono_ns = now.mono_ns;
+	facts.took_ns = now.mono_ns - begun_mono;
 	facts.real_ns = now.real_ns;
 	facts.real_less_mono_ns = now.real_less_mono_ns;
 	select_round(clock->select, &facts, readings);

@@ -116,6 +116,15 @@ static void fall_silent(struct select *select, size_t index, bool was_valid)
 	}
 }
 
+/* The last moment for which its last word vouches. */
+static int64_t holdover_end(const struct select *select, const struct member *member)
+{
+	int64_t by_bound = interval_within_until(&member->interval, member->limit_ns);
+	int64_t by_time = interval_add(member->valid_mono, select->config.holdover_time_ns);
+
+	return by_bound < by_time ? by_bound : by_time;
+}
+
 static void measure(struct select *select, struct member *member)
 {
 	if (member->track.count == 0)
@@ -126,7 +135,7 @@ static void measure(struct select *select, struct member *member)
 	if (!member->valid)
 		member->interval.drift_ppb = larger(member->interval.drift_ppb, TRACK_OSCILLATOR_PPB);
 	member->bound_ns = interval_bound(&member->interval, select->now_mono);
-	if (member->holdover && member->bound_ns > member->limit_ns)
+	if (member->holdover && select->now_mono > holdover_end(select, member))
 		member->holdover = false;
 }
 
@@ -140,6 +149,8 @@ static void hear(struct select *select, size_t index, const struct clock_reading
 			!is_void(select, reading) && !is_to_wait(select, member);
 	if (member->valid) {
 		member->holdover = false;
+		member->refuted_by = SELECT_NOBODY;
+		member->valid_mono = select->now_mono;
 		hear_measurement(select, member);
 	} else {
 		fall_silent(select, index, was_valid);
@@ -199,6 +210,16 @@ static void state_member(struct select *select, size_t index, int64_t drift_ppb)
 	state_claim(select, index, &claim, select->members[index].smear_ns);
 }
 
+static int64_t vouched_until(const struct select *select)
+{
+	const struct member *member = &select->members[select->chosen];
+	int64_t until = select->now_mono - select->facts.took_ns + SELECT_VOUCHED_NS;
+
+	if (member->holdover && holdover_end(select, member) < until)
+		return holdover_end(select, member);
+	return until;
+}
+
 /* What is stated while sources contradict each other is the word of the one that is furthest out, and none
  * of the others may get further until the next round. */
 static void state_verdict(struct select *select)
@@ -210,6 +231,7 @@ static void state_verdict(struct select *select)
 	if (select->snapshot.disagreement)
 		whose = worst_valid(select, &drift_ppb);
 	select->snapshot.synchronized = !select->snapshot.disagreement && whose != SELECT_NOBODY;
+	select->snapshot.vouched_until_mono = select->snapshot.synchronized ? vouched_until(select) : 0;
 	if (whose == SELECT_NOBODY)
 		whose = select->stated; /* its last word does not vouch any more, but nobody knows better */
 	if (whose == SELECT_NOBODY)
@@ -244,13 +266,17 @@ static void state_leap(struct select *select)
 /*
  * The kernel's account of a clock that chronyd steers is chronyd's, without the
  * correction that is still to be made: it can be tighter than what chronyd
- * itself says, and not true.
+ * itself says, and not true. Whether it steers takes some rounds to see, and by
+ * then there would have been an alarm. Who has no answer from a chronyd that
+ * steers is told so by the kernel's source: see there.
  */
 static void pass_over(struct clock_reading *kernel)
 {
 	kernel->state = OWAMP_CLOCK_DOUBTFUL;
-	(void)snprintf(kernel->text, sizeof kernel->text,
-		       "chronyd keeps it, without the correction it still makes; chronyd itself is asked");
+	(void)snprintf(
+		kernel->text, sizeof kernel->text,
+		"chronyd itself is asked, and keeps it without the correction it still makes; if chronyd "
+		"only measures (-x) and another daemon keeps it, configure no source chrony");
 }
 
 static void hear_all(struct select *select, const struct clock_reading *readings)
@@ -260,7 +286,7 @@ static void hear_all(struct select *select, const struct clock_reading *readings
 
 	for (size_t i = 0; i < config->count; i++)
 		chronyd = chronyd || (config->sources[i].kind == OWAMP_CLOCK_KIND_CHRONY &&
-				      readings[i].steers && readings[i].state == OWAMP_CLOCK_VALID);
+				      readings[i].state != OWAMP_CLOCK_ABSENT);
 	for (size_t i = 0; i < config->count; i++) {
 		struct clock_reading reading = readings[i];
 
@@ -291,6 +317,7 @@ void select_round(struct select *select, const struct select_facts *facts,
 	break_at_smear(select);
 	hear_all(select, readings);
 	conflict_look(select);
+	conflict_refute(select);
 	if (conflict_is(select))
 		select->chosen = SELECT_NOBODY; /* and it is chosen afresh afterwards */
 	else
@@ -306,6 +333,7 @@ static void forget(struct member *member, int64_t drift_max_ppb)
 {
 	track_forget(&member->track, drift_max_ppb);
 	member->valid = member->holdover = false;
+	member->refuted_by = SELECT_NOBODY;
 	member->confirmations = member->better = member->equal = 0;
 }
 
@@ -344,6 +372,7 @@ void select_stepped(struct select *select, int64_t mono_ns, int64_t step_ns)
 	select->chosen = SELECT_NOBODY;
 	select->snapshot.steps++;
 	select->snapshot.synchronized = false;
+	select->snapshot.vouched_until_mono = 0;
 	select->snapshot.real_less_mono_ns += step_ns;
 	select->step_ns = step_ns;
 	select->step_mono = mono_ns;
@@ -367,6 +396,7 @@ int select_new(struct select **select, const struct owamp_clock_config *config)
 	for (size_t i = 0; i < config->count; i++) {
 		s->members[i].reading.source = OWAMP_CLOCK_NONE;
 		s->members[i].reading.drift_ppb = -1;
+		s->members[i].refuted_by = SELECT_NOBODY;
 	}
 	unknown_rest(s);
 	state_rest(s);

@@ -25,8 +25,13 @@
  *
  * Holdover: what the used source said last remains a candidate when it is no
  * longer valid, and vouches until its bound is beyond holdover_ns (or twice what
- * it was when it was last valid, if that is more). After that it is stated as
- * long as nobody knows better, but not synchronized.
+ * it was when it was last valid, if that is more), until holdover_time_ns have
+ * passed since then, or until a valid source contradicts it: who is heard counts.
+ * After that it is stated as long as nobody knows better, but not synchronized.
+ *
+ * All that is synchronized is so for SELECT_VOUCHED_NS after the sources were
+ * asked, and for no longer than a holdover: if there are no more rounds, nobody
+ * knows what became of them.
  *
  * Disagreement: two valid sources whose intervals have nothing in common. The
  * bound is then the largest of all valid ones, and nothing is synchronized until
@@ -50,6 +55,9 @@ struct select;
 #define SELECT_UNKNOWN_BOUND_NS  INT64_C(16000000000)
 #define SELECT_UNKNOWN_DRIFT_PPB 500000
 
+/* A few rounds; one that takes longer is none. */
+#define SELECT_VOUCHED_NS INT64_C(5000000000)
+
 /* config is needed only for names, order and limits, and copied. */
 int select_new(struct select **select, const struct owamp_clock_config *config);
 void select_free(struct select *select);
@@ -58,10 +66,13 @@ struct select_facts {
 	int64_t mono_ns;
 	int64_t real_ns;
 	int64_t real_less_mono_ns;
+	int64_t took_ns; /* to ask all sources: what the first one said is so old */
 	struct clock_kernel_facts kernel;
 	/* How far the sources' time is from UTC because of a smeared leap second: at most, until the next
 	 * round. */
 	int64_t smear_ns;
+	/* It is the most there can be, as the file that says when there is a leap second has expired. */
+	bool smear_unknown;
 	/* A leap second is due within two seconds or was less than that ago: stamps are ambiguous. */
 	bool leaping;
 };

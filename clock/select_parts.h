@@ -22,6 +22,8 @@ struct member {
 	struct interval interval;     /* what track says, if it has anything */
 	int64_t bound_ns;             /* of interval, at the last round */
 	int64_t limit_ns;             /* of bound_ns, in holdover */
+	int64_t valid_mono;           /* the last round in which it was valid */
+	size_t refuted_by;            /* the valid source that ended its holdover; else SELECT_NOBODY */
 	/* Rounds in a row, up to now. */
 	unsigned better; /* than the used one, by a good part */
 	unsigned equal;  /* to the used one or better */
@@ -53,7 +55,7 @@ struct select {
 	int64_t smear_ns;        /* of it because of smearing */
 	int64_t smear_before_ns; /* the facts' of the round before */
 	int64_t freq_before_ppb;
-	int64_t leap_from_mono;  /* the last leap second's surroundings; leap_to_mono 0: there was none */
+	int64_t leap_from_mono; /* the last leap second's surroundings; leap_to_mono 0: there was none */
 	int64_t leap_to_mono;
 	struct owamp_clock_snapshot snapshot;
 	int64_t now_mono;
@@ -69,6 +71,8 @@ bool conflict_between(const struct select *select, size_t a, size_t b);
 bool conflict_has(const struct select *select, size_t index);
 bool conflict_is(const struct select *select);
 void conflict_look(struct select *select);
+/* Ends the holdover of those that a valid source contradicts. */
+void conflict_refute(struct select *select);
 /* The first pair in order; false: there is none. *pairs: how many there are. */
 bool conflict_first(const struct select *select, size_t *a, size_t *b, unsigned *pairs);
 
@@ -84,6 +88,7 @@ void choice_make(struct select *select);
 const char *words_bound(char *text, int64_t ns);  /* "2.1 us", rounded up */
 const char *words_offset(char *text, int64_t ns); /* "+2.1 us" */
 const char *words_age(char *text, int64_t ns);    /* "12 s" */
+const char *words_time(char *text, int64_t ns);   /* "500 ms", "10 min" */
 
 /* select_status.c: a valid source of a kind that says it steers the clock, or SELECT_NOBODY. */
 size_t select_steering_source(const struct select *select, enum owamp_clock_kind kind);

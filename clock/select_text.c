@@ -23,12 +23,7 @@ static const char *name_of(const struct select *select, size_t index)
 	return select->config.sources[index].name;
 }
 
-static const char *rounds(unsigned count)
-{
-	return count == 1 ? "round" : "rounds";
-}
-
-/* The other one, and the rounds that have passed without a contradiction. */
+/* The other one, and the rounds, one a second, that have passed without a contradiction. */
 static size_t opponent(const struct select *select, size_t index, unsigned *calm)
 {
 	size_t other = 0;
@@ -47,8 +42,8 @@ static void contradicted_text(const struct select *select, size_t index, char *t
 	if (calm == 0)
 		append(text, size, "contradicts %s", other);
 	else
-		append(text, size, "contradicted %s %u %s ago, which counts for %d", other, calm,
-		       rounds(calm), CONFLICT_ROUNDS);
+		append(text, size, "contradicted %s %u s ago, which counts for %d s", other, calm,
+		       CONFLICT_ROUNDS);
 	if (select->stated == index)
 		append(text, size, "; used as the largest bound");
 }
@@ -97,6 +92,8 @@ static void unused_text(const struct select *select, size_t index, char *text, s
 
 static void valid_text(const struct select *select, size_t index, char *text, size_t size)
 {
+	const struct member *member = &select->members[index];
+
 	if (!member_counts(select, index))
 		append(text, size, "valid, but to be confirmed: measured only once since the clock was set");
 	else if (conflict_has(select, index))
@@ -109,15 +106,18 @@ static void valid_text(const struct select *select, size_t index, char *text, si
 		used_text(select, index, text, size);
 	else
 		unused_text(select, index, text, size);
-	if (select->members[index].reading.text[0])
-		append(text, size, "; %s", select->members[index].reading.text);
+	if (track_is_widened(&member->track))
+		append(text, size, "; %zu %s so far: the bound is larger until there are %d",
+		       member->track.count, member->track.count == 1 ? "reading" : "readings", TRACK_MANY);
+	if (member->reading.text[0])
+		append(text, size, "; %s", member->reading.text);
 }
 
 /* It is not valid, but its last word counts for something. */
 static void silent_text(const struct select *select, size_t index, char *text, size_t size)
 {
 	const struct member *member = &select->members[index];
-	char age[WORDS_SIZE], limit[WORDS_SIZE];
+	char age[WORDS_SIZE], limit[WORDS_SIZE], time[WORDS_SIZE];
 
 	if (select->stated == index)
 		append(text, size, "used, ");
@@ -125,7 +125,12 @@ static void silent_text(const struct select *select, size_t index, char *text, s
 	if (member->reading.text[0])
 		append(text, size, " (%.80s)", member->reading.text);
 	if (member->holdover)
-		append(text, size, ": its last word counts up to %s", words_bound(limit, member->limit_ns));
+		append(text, size, ": its last word counts up to %s or for %s",
+		       words_bound(limit, member->limit_ns),
+		       words_time(time, select->config.holdover_time_ns));
+	else if (member->refuted_by != SELECT_NOBODY)
+		append(text, size, ": its last word was contradicted by %s",
+		       name_of(select, member->refuted_by));
 	else
 		append(text, size, ": its last word vouches no more, but nobody knows better");
 }
@@ -152,7 +157,7 @@ void select_source_text(const struct select *select, size_t index, char *text, s
 	text[0] = '\0';
 	if (member->valid)
 		valid_text(select, index, text, size);
-	else if (member->holdover || select->stated == index)
+	else if (member->holdover || member->refuted_by != SELECT_NOBODY || select->stated == index)
 		silent_text(select, index, text, size);
 	else if (member->reading.state == OWAMP_CLOCK_VALID)
 		waiting_text(select, index, text, size);
@@ -186,8 +191,8 @@ static void conflict_text(const struct select *select, char *text, size_t size)
 		claim_text(select, b, text, size);
 		append(text, size, ": they contradict each other");
 	} else {
-		append(text, size, "%s and %s contradicted each other %u %s ago, which counts for %d",
-		       name_of(select, a), name_of(select, b), calm, rounds(calm), CONFLICT_ROUNDS);
+		append(text, size, "%s and %s contradicted each other %u s ago, which counts for %d s",
+		       name_of(select, a), name_of(select, b), calm, CONFLICT_ROUNDS);
 	}
 	if (pairs > 1)
 		append(text, size, " (and %u more %s)", pairs - 1, pairs == 2 ? "pair" : "pairs");
@@ -200,6 +205,11 @@ void select_alarm_text(const struct select *select, char *text, size_t size)
 
 	text[0] = '\0';
 	conflict_text(select, text, size);
+	if (select->facts.smear_unknown)
+		append(text, size,
+		       "%sleap_file has expired: the bound has what a smeared leap second may be off; "
+		       "install a newer tzdata",
+		       text[0] ? "; " : "");
 	if (ptp != SELECT_NOBODY && chrony != SELECT_NOBODY)
 		append(text, size, "%stwo programs set the clock: ptp4l or phc2sys (%s) and chronyd (%s)",
 		       text[0] ? "; " : "", name_of(select, ptp), name_of(select, chrony));

@@ -7,10 +7,14 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/un.h>
 #include <unistd.h>
 
 #include <owamp/error.h>
+
+#include "listener.h"
+#include "owner.h"
 
 #define CLASS_PRIMARY          6 /* synchronized to a primary reference */
 #define CLASS_PRIMARY_HOLDOVER 7
@@ -81,7 +85,7 @@ const char *owamp_clock_steering_words(enum owamp_clock_steering steering)
 	case OWAMP_CLOCK_STEERED_BY_SNTP:
 		return "an SNTP client such as systemd-timesyncd";
 	case OWAMP_CLOCK_STEERED_BY_PTP:
-		return "ptp4l or phc2sys";
+		return "ptp4l, phc2sys or the like";
 	}
 	return "?";
 }
@@ -93,7 +97,6 @@ void owamp_clock_source_default(struct owamp_clock_source_config *source, enum o
 	switch (kind) {
 	case OWAMP_CLOCK_KIND_PTP:
 		(void)snprintf(source->ptp.socket, sizeof source->ptp.socket, "%s", OWAMP_CLOCK_PTP_SOCKET);
-		source->ptp.hop_error_ns = OWAMP_CLOCK_HOP_ERROR_NS;
 		source->ptp.classes[0] = UINT64_C(1) << CLASS_PRIMARY | UINT64_C(1) << CLASS_PRIMARY_HOLDOVER;
 		break;
 	case OWAMP_CLOCK_KIND_PHC:
@@ -130,6 +133,7 @@ void owamp_clock_config_default(struct owamp_clock_config *config)
 	*config = (struct owamp_clock_config){
 		.drift_max_ppb = OWAMP_CLOCK_DRIFT_MAX_PPB,
 		.holdover_ns = OWAMP_CLOCK_HOLDOVER_NS,
+		.holdover_time_ns = OWAMP_CLOCK_HOLDOVER_TIME_NS,
 		.leap_file = OWAMP_CLOCK_LEAP_FILE,
 	};
 	for (size_t i = 0; i < sizeof kinds / sizeof kinds[0]; i++)
@@ -142,6 +146,22 @@ static int refuse(char *error, size_t size, const char *name, const char *why)
 	return OWAMP_EINVAL;
 }
 
+/* A user that is named for nothing would seem to be minded. */
+static int check_user(const struct owamp_clock_source_config *source, char *error, size_t size)
+{
+	bool gps = source->kind == OWAMP_CLOCK_KIND_GPS;
+	const char *user = gps ? source->gps.user : source->shm.user;
+	struct clock_owner owner;
+
+	if ((!gps && source->kind != OWAMP_CLOCK_KIND_SHM) || user[0] == '\0')
+		return 0;
+	if (clock_owner_find(&owner, user))
+		return refuse(error, size, source->name, "its user is none of this host");
+	if (gps && strcmp(source->gps.host, "localhost") != 0 && !clock_listener_is_local(source->gps.host))
+		return refuse(error, size, source->name, "user needs a host of loopback");
+	return 0;
+}
+
 int clock_config_check(const struct owamp_clock_config *config, char *error, size_t size)
 {
 	if (config->count > OWAMP_CLOCK_SOURCES_MAX) {
@@ -149,7 +169,8 @@ int clock_config_check(const struct owamp_clock_config *config, char *error, siz
 			       OWAMP_CLOCK_SOURCES_MAX);
 		return OWAMP_EINVAL;
 	}
-	if (config->drift_max_ppb <= 0 || config->holdover_ns < 0 || config->smear_ns < 0) {
+	if (config->drift_max_ppb <= 0 || config->holdover_ns < 0 || config->holdover_time_ns < 0 ||
+	    config->smear_ns < 0) {
 		(void)snprintf(error, size, "clock: drift_max must be above 0, holdover and smear not below");
 		return OWAMP_EINVAL;
 	}
@@ -168,6 +189,8 @@ int clock_config_check(const struct owamp_clock_config *config, char *error, siz
 			if (strcmp(source->name, config->sources[j].name) == 0)
 				return refuse(error, size, source->name, "there are two of this name");
 		}
+		if (check_user(source, error, size))
+			return OWAMP_EINVAL;
 	}
 	return 0;
 }
@@ -196,7 +219,22 @@ static int open_socket(const char *path)
 	return -1;
 }
 
+/* A FIFO, or a terminal without a carrier, must not keep anybody waiting. */
+static int open_device(const char *path)
+{
+	int fd = open(path, O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+	struct stat status;
+
+	if (fd < 0)
+		return -1;
+	if (fstat(fd, &status) == 0 && S_ISCHR(status.st_mode))
+		return fd;
+	close(fd);
+	errno = ENODEV;
+	return -1;
+}
+
 int owamp_clock_open_path(enum owamp_clock_object object, const char *path)
 {
-	return object == OWAMP_CLOCK_OBJECT_SOCKET ? open_socket(path) : open(path, O_RDONLY | O_CLOEXEC);
+	return object == OWAMP_CLOCK_OBJECT_SOCKET ? open_socket(path) : open_device(path);
 }

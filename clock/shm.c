@@ -16,6 +16,7 @@
 #include <owamp/error.h>
 
 #include "mark.h"
+#include "owner.h"
 
 #define SECOND_NS INT64_C(1000000000)
 
@@ -55,13 +56,16 @@ struct shm {
 	const struct owamp_clock_source_config *config;
 	int id;
 	const volatile struct segment *segment; /* NULL: not attached */
-	int64_t attached_mono;                  /* 0: at a sample to come */
+	struct clock_owner owner;
+	char stranger[OWAMP_CLOCK_TEXT_SIZE]; /* why its owner is not believed; "": he is */
+	int64_t attached_mono;                /* 0: at a sample to come */
 	bool seen;
 	struct segment last; /* what was there before */
 	int64_t changed_mono;
 	struct clock_mark mark;
 	char nonsense[100]; /* why last makes no mark; "": it does */
 	bool hidden;        /* it could not be read this time */
+	bool blank;         /* and nobody ever wrote to it */
 	bool set;           /* the clock was */
 	int64_t void_mono;  /* 0: as of the next sample */
 };
@@ -97,6 +101,27 @@ static void explain(const struct shm *shm, int error, char *text, size_t size)
 }
 
 /*
+ * Whoever comes first makes the segment, and its owner may give it away, but not
+ * who made it. Asked once it is attached, while there may be privileges to do it
+ * with. 0, or errno.
+ */
+static int vet(struct shm *shm, int id)
+{
+	struct shmid_ds facts;
+	char what[40];
+
+	shm->stranger[0] = '\0';
+	if (shmctl(id, IPC_STAT, &facts))
+		return errno;
+	(void)snprintf(what, sizeof what, "unit %u", shm->config->shm.unit);
+	if (!clock_owner_believes(&shm->owner, facts.shm_perm.cuid))
+		clock_owner_refuse(what, facts.shm_perm.cuid, shm->stranger, sizeof shm->stranger);
+	else if (!clock_owner_believes(&shm->owner, facts.shm_perm.uid))
+		clock_owner_refuse(what, facts.shm_perm.uid, shm->stranger, sizeof shm->stranger);
+	return 0;
+}
+
+/*
  * To the segment that has the key now: after its writer is gone another may get
  * it. Asking for that takes no permission, unlike shmctl(). 0, or errno.
  */
@@ -104,14 +129,13 @@ static int attach(struct shm *shm)
 {
 	unsigned unit = shm->config->shm.unit;
 	void *address;
-	int id;
+	int id, error;
 
 	if (unit > UNIT_MAX)
 		return ERANGE;
 	id = shmget((key_t)(KEY_BASE + unit), sizeof(struct segment), 0);
 	if (id < 0) {
-		int error = errno;
-
+		error = errno;
 		detach(shm);
 		return error;
 	}
@@ -125,7 +149,10 @@ static int attach(struct shm *shm)
 	shm->segment = address;
 	shm->id = id;
 	shm->attached_mono = 0;
-	return 0;
+	error = vet(shm, id);
+	if (error)
+		detach(shm);
+	return error;
 }
 
 static void copy_once(const volatile struct segment *from, struct segment *to)
@@ -208,6 +235,15 @@ static void take(struct shm *shm, const struct clock_now *now)
 			       "it was written just now with a time of receipt that is not now");
 }
 
+/* As the kernel makes it. */
+static bool is_blank(const struct segment *segment)
+{
+	static const struct segment blank;
+
+	return is_same(segment, &blank) && segment->mode == 0 && segment->precision == 0 &&
+	       segment->valid == 0;
+}
+
 /* What is there at first may have been for ever; only what changes is believed. */
 static void look(struct shm *shm, const struct clock_now *now)
 {
@@ -216,6 +252,7 @@ static void look(struct shm *shm, const struct clock_now *now)
 	if (shm->attached_mono == 0)
 		shm->attached_mono = shm->changed_mono = now->mono_ns;
 	shm->hidden = !copy(shm, &segment);
+	shm->blank = is_blank(&segment);
 	if (shm->hidden)
 		return;
 	if (shm->seen && !is_same(&segment, &shm->last)) {
@@ -243,7 +280,9 @@ static bool explain_doubt(const struct shm *shm, const struct clock_now *now, ch
 	unsigned unit = shm->config->shm.unit;
 	int silence_s = (int)((now->mono_ns - shm->changed_mono) / SECOND_NS);
 
-	if (shm->hidden && !clock_mark_is_fresh(&shm->mark, now))
+	if (shm->blank && !clock_mark_is_fresh(&shm->mark, now))
+		(void)snprintf(text, size, "nobody has written to unit %u yet", unit);
+	else if (shm->hidden && !clock_mark_is_fresh(&shm->mark, now))
 		(void)snprintf(text, size,
 			       "unit %u is not in mode 1, and another reader takes away what is in it", unit);
 	else if (now->mono_ns - shm->changed_mono > CLOCK_MARK_FRESH_NS)
@@ -286,6 +325,9 @@ static void sample(void *source, const struct clock_now *now, struct clock_readi
 	if (error) {
 		reading->state = OWAMP_CLOCK_ABSENT;
 		explain(shm, error, reading->text, sizeof reading->text);
+	} else if (shm->stranger[0]) {
+		reading->state = OWAMP_CLOCK_DOUBTFUL;
+		(void)snprintf(reading->text, sizeof reading->text, "%s", shm->stranger);
 	} else {
 		look(shm, now);
 		judge(shm, now, reading);
@@ -317,6 +359,10 @@ int clock_shm_new(struct clock_source *source, const struct owamp_clock_source_c
 
 	if (!shm)
 		return OWAMP_ENOMEM;
+	if (clock_owner_find(&shm->owner, config->shm.user)) {
+		free(shm);
+		return OWAMP_EINVAL;
+	}
 	shm->config = config;
 	(void)attach(shm);
 	*source = (struct clock_source){.ops = &ops, .self = shm};

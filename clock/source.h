@@ -19,7 +19,8 @@ struct timex;
 struct clock_now {
 	int64_t mono_ns;
 	int64_t real_ns;
-	int32_t tai_utc; /* s, the kernel's; 0: nobody told it */
+	int32_t tai_utc;           /* s, the kernel's, or else leap_file's; 0: not known */
+	int32_t leap_file_tai_utc; /* s, whatever the kernel was told; 0: not known */
 };
 
 struct clock_reading {
@@ -65,7 +66,8 @@ int clock_open(const struct clock_opener *opener, enum owamp_clock_object object
 
 /*
  * One constructor a kind; nothing is opened yet, so all they can return is
- * OWAMP_ENOMEM. config and opener must live as long as the source.
+ * OWAMP_ENOMEM, and OWAMP_EINVAL where a user is named that there is not. config
+ * and opener must live as long as the source.
  */
 int clock_ptp_new(struct clock_source *source, const struct owamp_clock_source_config *config,
 		  const struct clock_opener *opener);
@@ -79,15 +81,16 @@ int clock_kernel_new(struct clock_source *source, const struct owamp_clock_sourc
 /* What adjtimex() says, as far as it is about the clock and not about UTC. */
 struct clock_kernel_facts {
 	enum owamp_clock_steering steering; /* NOBODY, NTP, SNTP or PTP: it cannot tell chronyd from others */
-	int64_t freq_ppb;                   /* the correction in force, of freq and tick */
+	/* The correction in force: of freq and tick, the kernel's loop, and adjtime(). */
+	int64_t freq_ppb;
 	int32_t leap;
 	int32_t tai_utc;
 };
 /* OWAMP_ESYSTEM with errno. */
 int clock_kernel_facts(struct clock_kernel_facts *facts);
-/* Their judgement of what the kernel says; pure. */
-void clock_kernel_classify(const struct timex *timex, struct clock_kernel_facts *facts);
-void clock_kernel_judge(const struct timex *timex, const struct clock_now *now,
+/* Their judgement of what the kernel says; pure. adjusting_us: what adjtime() has left. */
+void clock_kernel_classify(const struct timex *timex, int64_t adjusting_us, struct clock_kernel_facts *facts);
+void clock_kernel_judge(const struct timex *timex, int64_t adjusting_us, const struct clock_now *now,
 			struct clock_reading *reading);
 
 #endif

@@ -7,12 +7,16 @@
 #include <unistd.h>
 
 #define SECOND_NS INT64_C(1000000000)
+#define DAY_NS    (86400 * SECOND_NS)
 
 /* A smaller difference is the reading's. */
 #define LEAST_NS 1000
 
 /* Of a leap second nothing but a whole second is one. */
 #define LEAP_SLACK_NS 1000000
+
+/* And only at the end of a day, with time to notice it. */
+#define LEAP_LATE_NS (2 * SECOND_NS)
 
 /* The narrowest of a few; of more while none is narrow, as a step that hides in a reading's width is never
  * found. */
@@ -26,6 +30,13 @@
 static bool near(int64_t a, int64_t b, int64_t slack)
 {
 	return llabs(a - b) <= slack;
+}
+
+static bool is_midnight(int64_t real_ns)
+{
+	int64_t since = real_ns % DAY_NS;
+
+	return since < LEAP_LATE_NS || since > DAY_NS - LEAP_LATE_NS;
 }
 
 enum step_kind step_judge(const struct step_reading *before, const struct step_reading *now, int64_t *step_ns)
@@ -45,7 +56,8 @@ enum step_kind step_judge(const struct step_reading *before, const struct step_r
 		*step_ns = 0;
 		return STEP_NONE;
 	}
-	if (near(llabs(moved), SECOND_NS, LEAP_SLACK_NS) && near(tai_moved, 0, slack))
+	if (near(llabs(moved), SECOND_NS, LEAP_SLACK_NS) && near(tai_moved, 0, slack) &&
+	    is_midnight(now->real_ns))
 		return STEP_LEAP;
 	return STEP_SET;
 }

@@ -24,7 +24,7 @@ struct step_reading {
 enum step_kind {
 	STEP_NONE,
 	STEP_SET,     /* by somebody */
-	STEP_LEAP,    /* a leap second of step_ns = -1 s (inserted) or +1 s (deleted): TAI went on */
+	STEP_LEAP,    /* at midnight, of step_ns = -1 s (inserted) or +1 s (deleted): TAI went on */
 	STEP_SUSPEND, /* the machine slept; by how much the clock is off now nobody knows */
 };
 

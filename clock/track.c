@@ -173,6 +173,11 @@ static int64_t scatter_ns(const struct track *track)
 	return scatter;
 }
 
+bool track_is_widened(const struct track *track)
+{
+	return track->count < TRACK_MANY && track->error_ns > 0 && scatter_ns(track) == track->error_ns;
+}
+
 /* A line that would allow for no more than drift_max is not made to say more than that by its scatter. */
 static int64_t line_ppb(const struct track *track, int64_t drift_max_ppb)
 {

@@ -79,6 +79,9 @@ bool track_add(struct track *track, const struct clock_reading *reading, int64_t
 /* Nothing new: only the kernel's frequency may have changed. */
 void track_idle(struct track *track, int64_t freq_ppb);
 
+/* Whether the claim is wider only because there are fewer than TRACK_MANY points; there must be one. */
+bool track_is_widened(const struct track *track);
+
 /* The claim that follows; there must be a point. */
 void track_interval(const struct track *track, int64_t drift_max_ppb, struct interval *interval);
 

@@ -8,6 +8,8 @@
 #define NS_PER_S  (1000 * NS_PER_MS)
 #define DAY_NS    (86400 * NS_PER_S)
 
+#define PPB_PER_PPM 1000
+
 int64_t value_number(const char **text)
 {
 	const char *c = *text;
@@ -56,4 +58,19 @@ int64_t value_duration(const char *text)
 		ns += (*decimals - '0') * unit;
 	}
 	return ns;
+}
+
+int64_t value_ppm(const char *text)
+{
+	int64_t ppb = value_number(&text);
+	int64_t unit = PPB_PER_PPM;
+
+	if (ppb < 0 || ppb > INT32_MAX || (*text == '.' && !text[1]))
+		return -1;
+	ppb *= PPB_PER_PPM;
+	for (text += *text == '.'; *text >= '0' && *text <= '9'; text++) {
+		unit /= 10;
+		ppb += (*text - '0') * unit;
+	}
+	return *text ? -1 : ppb;
 }

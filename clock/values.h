@@ -12,4 +12,7 @@ int64_t value_number(const char **text);
 /* NUMBER[.DECIMALS][UNIT] in ns; what is below 1 ns is dropped. -1: not of that form. */
 int64_t value_duration(const char *text);
 
+/* NUMBER[.DECIMALS] of parts per million, in ppb; what is below is dropped. -1: not of that form. */
+int64_t value_ppm(const char *text);
+
 #endif

@@ -68,3 +68,8 @@ const char *words_age(char *text, int64_t ns)
 		(void)snprintf(text, WORDS_SIZE, "%lld h", s / HOUR_S);
 	return text;
 }
+
+const char *words_time(char *text, int64_t ns)
+{
+	return ns < 2 * MINUTE_S * units[UNITS - 1].ns ? words_bound(text, ns) : words_age(text, ns);
+}

@@ -12,6 +12,7 @@
 
 #include "owamp/error.h"
 #include "owampd/privileges.h"
+#include "owampd/status.h"
 #include "storage/archive.h"
 
 #define LINE_SIZE (PATH_MAX + 512)
@@ -125,13 +126,13 @@ static void check_pid_file(struct check *check)
 		fail(check, "pid_file %s: cannot be written: %s", path, strerror(errno));
 }
 
-/* As root, if that is what we are: then it is made for the server's user. */
-static void check_status_socket(struct check *check)
+static void check_status_socket(struct check *check, const struct privileges *privileges)
 {
 	const char *path = check->config->status_socket;
+	char error[LINE_SIZE];
 
-	if (path && !folder_takes_files(path))
-		fail(check, "status_socket %s: cannot be made: %s", path, strerror(errno));
+	if (path && status_check(path, privileges, error, sizeof(error)))
+		fail(check, "%s", error);
 }
 
 /* As the server's user. */
@@ -194,13 +195,14 @@ unsigned check_config(const struct config *config, void (*log)(void *context, co
 	struct check check = {.config = config, .log = log, .context = context};
 	struct privileges privileges;
 	char error[LINE_SIZE];
+	int unknown = privileges_find(&privileges, config, error, sizeof(error));
 
 	check_files(&check);
 	check_pid_file(&check);
-	check_status_socket(&check);
+	check_status_socket(&check, &privileges);
 	check_interfaces(&check);
 	check_clock(&check);
-	if (privileges_find(&privileges, config, error, sizeof(error)))
+	if (unknown)
 		fail(&check, "%s", error);
 	else if (config->archive_path && privileges_try(&privileges, check_archive, &check))
 		fail(&check, "archive %s: changing to the server's user: %s", config->archive_path,

@@ -64,8 +64,8 @@ static void opener_ended(struct owamp_watch *watch, uint32_t events)
 	owamp_loop_unwatch(server->loop, watch);
 	watch->fd = -1;
 	log_write(LOG_ERR,
-		  "the process that opens clock sources as root is gone (%s): those that only root can open "
-		  "are lost when they restart, until owampd is started again",
+		  "the process that opens clock sources as root is gone (%s): ptp4l cannot be asked, and "
+		  "hardware clocks are lost when they restart, until owampd is started again",
 		  opener_end(server->opener));
 }
 

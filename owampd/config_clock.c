@@ -37,9 +37,10 @@ static bool same_source(const struct owamp_clock_source_config *a, const struct 
 		return same(a, b, gps.host) && a->gps.port == b->gps.port && same(a, b, gps.device) &&
 		       a->gps.pps_error_ns == b->gps.pps_error_ns &&
 		       a->gps.serial_error_ns == b->gps.serial_error_ns &&
-		       a->gps.serial_offset_ns == b->gps.serial_offset_ns;
+		       a->gps.serial_offset_ns == b->gps.serial_offset_ns && same(a, b, gps.user);
 	case OWAMP_CLOCK_KIND_SHM:
-		return a->shm.unit == b->shm.unit && a->shm.error_ns == b->shm.error_ns;
+		return a->shm.unit == b->shm.unit && a->shm.error_ns == b->shm.error_ns &&
+		       same(a, b, shm.user);
 	case OWAMP_CLOCK_KIND_CHRONY:
 		return same(a, b, chrony.host) && a->chrony.port == b->chrony.port &&
 		       same(a, b, chrony.socket);
@@ -53,7 +54,8 @@ static bool same_source(const struct owamp_clock_source_config *a, const struct 
 bool config_same_clock(const struct owamp_clock_config *a, const struct owamp_clock_config *b)
 {
 	if (a->count != b->count || a->drift_max_ppb != b->drift_max_ppb ||
-	    a->holdover_ns != b->holdover_ns || a->smear_ns != b->smear_ns || !same(a, b, leap_file))
+	    a->holdover_ns != b->holdover_ns || a->holdover_time_ns != b->holdover_time_ns ||
+	    a->smear_ns != b->smear_ns || !same(a, b, leap_file))
 		return false;
 	for (size_t i = 0; i < a->count; i++)
 		if (!same_source(&a->sources[i], &b->sources[i]))

@@ -98,7 +98,7 @@ static int set_duration(const struct setting *setting)
 	char what[120];
 
 	snprintf(what, sizeof(what),
-		 "a time from %.1f to %.0f s as NUMBER[us|ms|s|min|h|d], such as 0.5, 90s or 1d",
+		 "a time from %.1f to %.0f s as NUMBER[ns|us|ms|s|min|h|d], such as 0.5, 90s or 1d",
 		 (double)setting->key->low / 1e9, (double)setting->key->high / 1e9);
 	if (ns < setting->key->low || ns > setting->key->high)
 		return expected(setting, what);

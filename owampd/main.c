@@ -342,6 +342,7 @@ static int clean_up(struct program *program)
 {
 	struct server *server = &program->server;
 	const char *reason;
+	pid_t left;
 	int error;
 
 	if (server->loop)
@@ -351,7 +352,12 @@ static int clean_up(struct program *program)
 	ports_close(server);
 	error = store_free(server->store);
 	owamp_engine_free(server->engine);
-	opener_stop(server->opener);
+	left = opener_stop(server->opener);
+	if (left)
+		log_write(LOG_WARNING,
+			  "the process that opens clock sources as root does not end (process %d): it will "
+			  "when it no longer hangs",
+			  (int)left);
 	policy_free(server->policy);
 	owamp_keyfile_free(server->keys);
 	reason = pidfile_release(program->pidfile);

@@ -114,6 +114,7 @@ struct session {
 	struct owamp_collector_session *collecting;
 	struct owamp_timer complete_timer;
 	int64_t created_ns;         /* Unix */
+	int64_t created_mono;
 	struct policy_grant *grant; /* of a receiver: the store's, from the moment the session has settled */
 	struct store_session *stored;
 	bool stop_known;

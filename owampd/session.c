@@ -126,6 +126,7 @@ static struct session *session_new(struct connection *connection, const struct o
 		return NULL;
 	session->connection = connection;
 	session->created_ns = owamp_real_ns();
+	session->created_mono = owamp_mono_ns();
 	session->fd = -1;
 	session->sends = request->conf_sender;
 	session->request = *request;

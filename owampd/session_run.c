@@ -217,7 +217,8 @@ static void end_receiver(struct session *session, enum archive_outcome outcome, 
 	/* The rest of the grant is the store's now. */
 	policy_release_network(session->grant);
 	session->grant = NULL;
-	end.end_ns = owamp_real_ns();
+	end.end_ns = archive_session_end(session->created_ns, owamp_mono_ns() - session->created_mono,
+					 owamp_real_ns());
 	outcome = store_finish(session->stored, &end, cut);
 	if (started)
 		session_log_receiver(session, &health, cut, how[outcome], end.reason);

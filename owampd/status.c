@@ -1,6 +1,7 @@
 #include "owampd/status.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <jansson.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -21,6 +22,12 @@
 #define BUFFER (256 << 10)
 
 #define ACCEPT_PAUSE_NS INT64_C(1000000000)
+
+/* Beside the errors' numbers. */
+enum {
+	FOLDER_OF_ANOTHER = 1 << 16,
+	FOLDER_OF_MANY,
+};
 
 struct status {
 	int fd;
@@ -82,11 +89,45 @@ static int make_socket(void *context)
 	return error;
 }
 
-/* In a folder that is not the server's user's; nobody but root can have put anything else there since. */
+static int open_folder(const char *path)
+{
+	const char *slash = strrchr(path, '/');
+	char folder[sizeof((struct sockaddr_un *)NULL)->sun_path] = ".";
+
+	if (slash)
+		(void)snprintf(folder, sizeof(folder), "%.*s", (int)(slash - path) + 1, path);
+	return open(folder, O_PATH | O_DIRECTORY | O_CLOEXEC);
+}
+
+/*
+ * For a folder in which the server's user may not make it: whether root should.
+ * In another's, what is removed and made there would be the other's choice.
+ * Returns 0 or an error's number.
+ */
+static int judge_folder(const char *path, const struct privileges *privileges)
+{
+	int fd = open_folder(path), error = 0;
+	struct stat folder;
+
+	if (fd < 0)
+		return errno;
+	if (fstat(fd, &folder))
+		error = errno;
+	else if (folder.st_uid != 0)
+		error = folder.st_uid == privileges->uid ? EACCES : FOLDER_OF_ANOTHER;
+	else if (folder.st_mode & (S_IWGRP | S_IWOTH))
+		error = FOLDER_OF_MANY;
+	close(fd);
+	return error;
+}
+
+/* Nobody but root can have put anything else there since. */
 static int make_socket_for(struct status *status, const struct privileges *privileges)
 {
-	int error = make_socket(status);
+	int error = judge_folder(status->address.sun_path, privileges);
 
+	if (!error)
+		error = make_socket(status);
 	if (!error && lchown(status->address.sun_path, privileges->uid, privileges->gid))
 		error = errno;
 	return error;
@@ -100,6 +141,10 @@ static void explain(int number, const char *path, char *error, size_t error_size
 		why = "a server answers there already";
 	else if (number == EEXIST)
 		why = "is something else than a socket";
+	else if (number == FOLDER_OF_ANOTHER)
+		why = "its folder is neither root's nor the server's user's";
+	else if (number == FOLDER_OF_MANY)
+		why = "its folder is root's, but others can write to it, if not the server's user";
 	snprintf(error, error_size, "status_socket %s: %s", path, why);
 }
 
@@ -132,6 +177,45 @@ int status_bind(struct status **status, const char *path, const struct privilege
 	}
 	*status = made;
 	return 0;
+}
+
+/* What make_socket() would come to, as far as looking tells; a server that answers is nothing wrong. */
+static int look(void *context)
+{
+	const char *path = context;
+	struct stat there;
+	int folder = open_folder(path), error = 0;
+
+	if (folder < 0)
+		return errno;
+	if (faccessat(folder, ".", W_OK | X_OK, AT_EACCESS))
+		error = errno;
+	close(folder);
+	if (error || lstat(path, &there))
+		return error || errno == ENOENT ? error : errno;
+	if (!S_ISSOCK(there.st_mode))
+		return EEXIST;
+	return faccessat(AT_FDCWD, path, W_OK, AT_EACCESS) ? errno : 0;
+}
+
+int status_check(const char *path, const struct privileges *privileges, char *error, size_t error_size)
+{
+	char place[sizeof((struct sockaddr_un *)NULL)->sun_path];
+	int number = ENAMETOOLONG;
+
+	if ((size_t)snprintf(place, sizeof(place), "%s", path) < sizeof(place)) {
+		number = privileges_try(privileges, look, place);
+		if (number == OWAMP_ESYSTEM)
+			number = errno;
+	}
+	if (number == EACCES && privileges->wanted && geteuid() == 0) {
+		number = judge_folder(place, privileges);
+		if (!number)
+			number = look(place);
+	}
+	if (number)
+		explain(number, path, error, error_size);
+	return number ? OWAMP_EINVAL : 0;
 }
 
 static char *render(struct owamp_clock *clock)

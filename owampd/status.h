@@ -16,12 +16,15 @@ struct status;
 
 /*
  * Makes the socket, mode 0660, as the server's user, or where he may not, for
- * him: so before privileges are dropped, and before there are threads. What an
- * earlier process left is removed; one that is answered is not. OWAMP_ESYSTEM
- * or OWAMP_EINVAL: error says why.
+ * him, if the folder is root's alone: so before privileges are dropped, and
+ * before there are threads. What an earlier process left is removed; one that is
+ * answered is not. OWAMP_ESYSTEM or OWAMP_EINVAL: error says why.
  */
 int status_bind(struct status **status, const char *path, const struct privileges *privileges, char *error,
 		size_t error_size);
+
+/* Whether that would work, as far as looking tells. OWAMP_EINVAL: error says why not. */
+int status_check(const char *path, const struct privileges *privileges, char *error, size_t error_size);
 
 /* From now on connections are answered, on the loop's thread. */
 int status_serve(struct status *status, struct owamp_loop *loop, struct owamp_clock *clock);

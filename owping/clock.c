@@ -26,6 +26,9 @@
 #define ROUNDS      9
 #define ROUNDS_WAIT (5 * SECOND_NS)
 
+/* By which one round of the sampler's may follow the other sooner than in a second. */
+#define LATE_NS (SECOND_NS / 5)
+
 struct watch {
 	const struct owping_options *options;
 	struct owamp_clock *clock;
@@ -116,7 +119,9 @@ static void print_line(const struct owamp_clock_status *status, bool first)
 	char time[OWPING_TEXT_SIZE];
 	char bound[OWPING_TEXT_SIZE];
 	char offset[OWPING_TEXT_SIZE] = "-";
+	char alarm[OWAMP_CLOCK_TEXT_SIZE];
 
+	snprintf(alarm, sizeof(alarm), "%s", status->alarm);
 	for (size_t i = 0; i < status->count; i++) {
 		if (status->sources[i].used)
 			used = &status->sources[i];
@@ -127,46 +132,64 @@ static void print_line(const struct owamp_clock_status *status, bool first)
 		printf("%-24s  %-10s  S  %8s  %10s\n", "time", "source", "bound", "offset");
 	printf("%sZ  %-10s  %d  %8s  %10s%s%s\n", owping_format_time(time, status->now_real, false, 3),
 	       status->snapshot.source, status->snapshot.synchronized,
-	       clock_report_bound(bound, status->bound_ns), offset, status->alarm[0] ? "  ALARM: " : "",
-	       status->alarm);
+	       clock_report_bound(bound, status->bound_ns), offset, alarm[0] ? "  ALARM: " : "",
+	       clock_report_clean(alarm));
 }
 
-/* Once a second; whoever reads along sees each at once. */
-static int look_on(struct watch *watch)
+bool owping_clock_is_line_due(int64_t line_mono, int64_t round_mono)
 {
-	int64_t due = owamp_mono_ns();
-	int result = 0;
+	return round_mono - line_mono >= SECOND_NS - LATE_NS;
+}
 
-	for (uint32_t i = 0; i < watch->options->clock_seconds && result >= 0; i++) {
+/* The state after the next round that is a line of its own, or after what should have been time enough. */
+static void wait_for_line(struct watch *watch, int64_t line_mono, struct owamp_clock_status *status)
+{
+	int64_t end = owamp_mono_ns() + ROUNDS_WAIT;
+
+	do {
+		wait_until(watch, owamp_mono_ns() + LOOK_NS);
+		owamp_clock_status(watch->clock, status);
+	} while (!watch->interrupted && !owping_clock_is_line_due(line_mono, status->now_mono) &&
+		 owamp_mono_ns() < end);
+}
+
+/* Once a second; whoever reads along sees each at once. Returns the lines, or -1. */
+static int64_t look_on(struct watch *watch)
+{
+	int64_t line_mono = owamp_mono_ns();
+	int64_t lines = 0;
+
+	while (lines < watch->options->clock_seconds) {
 		struct owamp_clock_status status;
+		int result = 0;
 
-		due += SECOND_NS;
-		wait_until(watch, due);
+		wait_for_line(watch, line_mono, &status);
 		if (watch->interrupted)
 			break;
-		owamp_clock_status(watch->clock, &status);
+		line_mono = status.now_mono;
 		if (watch->options->format == OWPING_JSON)
 			result = print_json(&status);
 		else
-			print_line(&status, i == 0);
-		if (fflush(stdout) != 0)
-			result = -1;
+			print_line(&status, lines == 0);
+		if (result < 0 || fflush(stdout) != 0)
+			return -1;
+		lines++;
 	}
-	return result;
+	return lines;
 }
 
 static int show(struct watch *watch)
 {
 	struct owamp_clock_status status;
 	bool json = watch->options->format == OWPING_JSON;
-	int result = 0;
+	int64_t result = 0;
 
 	if (watch->options->clock_seconds > 0)
 		result = look_on(watch);
 	else
 		wait_for_rounds(watch);
 	owamp_clock_status(watch->clock, &status);
-	if (result >= 0 && json)
+	if (result == 0 && json)
 		result = print_json(&status);
 	if (!json) {
 		if (watch->options->clock_seconds > 0)
@@ -176,16 +199,21 @@ static int show(struct watch *watch)
 	return result >= 0 && fflush(stdout) == 0 && !ferror(stdout) ? 0 : -1;
 }
 
+int owping_clock_report_error(FILE *out, const char *reason)
+{
+	json_t *object = json_pack("{s:n, s:o}", "clock", "error", clock_report_string(reason));
+	int result = object == NULL ? -1 : json_dumpf(object, out, 0);
+
+	json_decref(object);
+	fputc('\n', out);
+	return result;
+}
+
 static int refuse(const struct owping_options *options, const char *reason)
 {
 	owping_complain(options->program, "%s", reason);
-	if (options->format == OWPING_JSON) {
-		json_t *object = json_pack("{s:n, s:s*}", "clock", "error", reason);
-
-		(void)json_dumpf(object, stdout, 0);
-		json_decref(object);
-		putchar('\n');
-	}
+	if (options->format == OWPING_JSON)
+		(void)owping_clock_report_error(stdout, reason);
 	return OWPING_EXIT_FAILED;
 }
 
@@ -199,10 +227,11 @@ int owping_clock(const struct owping_options *options)
 
 	if (error < 0)
 		return refuse(options, reason);
-	block_signals(&watch);
 	error = owamp_clock_new(&watch.clock, &config, reason, sizeof(reason));
 	if (error < 0)
 		return refuse(options, reason[0] != '\0' ? reason : owamp_error_text(error));
+	/* Not before: the first round can take long, and would not be ended by them. */
+	block_signals(&watch);
 	if (show(&watch) < 0) {
 		owping_complain(options->program, "standard output: %s", strerror(errno));
 		status = OWPING_EXIT_FAILED;

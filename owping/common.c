@@ -6,6 +6,7 @@
 
 #include <owamp/error.h>
 
+#include "owping/clock.h"
 #include "owping/common.h"
 #include "owping/report_json.h"
 
@@ -30,7 +31,16 @@ static bool wants_json(int argc, char **argv)
 	return false;
 }
 
-static void refuse(const struct owping_options *options, bool json, const char *error)
+static bool wants_clock(int argc, char **argv)
+{
+	for (int i = 1; i < argc && strcmp(argv[i], "--") != 0; i++) {
+		if (strcmp(argv[i], "--clock") == 0 || strncmp(argv[i], "--clock=", 8) == 0)
+			return true;
+	}
+	return false;
+}
+
+static void refuse(const struct owping_options *options, bool json, bool clock, const char *error)
 {
 	struct owping_json_run run = {
 		.version = OWAMP_VERSION,
@@ -43,7 +53,11 @@ static void refuse(const struct owping_options *options, bool json, const char *
 
 	owping_complain(options->program, "%s", error);
 	fprintf(stderr, "Try '%s --help'.\n", owping_program_name(options->program));
-	if (json && (owping_report_json(stdout, &run, options, NULL, 0) < 0 || fflush(stdout) != 0))
+	if (!json)
+		return;
+	if ((clock ? owping_clock_report_error(stdout, error)
+		   : owping_report_json(stdout, &run, options, NULL, 0)) < 0 ||
+	    fflush(stdout) != 0)
 		owping_complain(options->program, "standard output: %s", strerror(errno));
 }
 
@@ -54,7 +68,7 @@ int owping_begin(struct owping_options *options, enum owping_program program, in
 	char error[512];
 
 	if (owping_options_parse(options, program, argc, argv, error, sizeof(error)) < 0) {
-		refuse(options, json, error);
+		refuse(options, json, program == OWPING_PING && wants_clock(argc, argv), error);
 		return OWPING_EXIT_USAGE;
 	}
 	if (options->help)

@@ -135,6 +135,7 @@ static void analyse(struct output *output)
 		output->outcomes[i] = OWPING_FAILED;
 		if (error == 0) {
 			output->reports[i]->clock = output->asked ? &output->clock : NULL;
+			owping_report_doubt(output->reports[i]);
 			owping_report_wishes(output->reports[i], options, granted(output));
 			output->outcomes[i] = output->reports[i]->outcome;
 			continue;

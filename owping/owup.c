@@ -18,7 +18,7 @@ static void print_server(const struct owping_run *run)
 	printf("mode:\t%s\n", owamp_mode_name(owamp_client_mode(run->client)));
 	if (start_ns != 0) {
 		printf("start:\t%s\n", owping_format_time(text, start_ns, options->unix_time, 3));
-		printf("up:\t%lld s\n", (long long)((owamp_real_ns() - start_ns) / 1000000000));
+		printf("up:\t%lld s, by the clocks of both hosts\n", (long long)((owamp_real_ns() - start_ns) / 1000000000));
 	}
 	printf("connect:\t%s\n", owping_format_delay_auto(text, run->connected_mono - run->started_mono));
 	printf("set-up:\t%s\n", owping_format_delay_auto(text, run->ready_mono - run->connected_mono));

@@ -15,7 +15,7 @@
 #include "owping/options.h"
 
 #define OWPING_WARNINGS_MAX 24
-#define OWPING_WARNING_SIZE 240
+#define OWPING_WARNING_SIZE 400
 
 enum owping_outcome {
 	OWPING_COMPLETE, /* all that was asked */
@@ -61,6 +61,13 @@ void owping_report_free(struct owping_report *report);
 
 /* Adds the warnings; part of owping_report_new(). */
 void owping_report_warn(struct owping_report *report);
+
+/*
+ * Adds a warning if this host's sources of UTC contradict each other or did while
+ * the session ran, or programs fight for its clock: packets may have been stamped
+ * as synchronized before that was known. After clock was set.
+ */
+void owping_report_doubt(struct owping_report *report);
 
 /* Adds a warning for each thing that was asked of this host by name and did not come. granted NULL: not
  * known. */

@@ -5,6 +5,7 @@
 
 #include <owamp/error.h>
 
+#include "clock/report.h"
 #include "owping/format.h"
 #include "owping/report.h"
 
@@ -27,7 +28,8 @@ __attribute__((format(printf, 2, 3))) static void warn(struct owping_report *rep
 	if (report->warning_count == OWPING_WARNINGS_MAX)
 		return;
 	va_start(list, format);
-	vsnprintf(report->warnings[report->warning_count++], OWPING_WARNING_SIZE, format, list);
+	vsnprintf(report->warnings[report->warning_count], OWPING_WARNING_SIZE, format, list);
+	clock_report_clean(report->warnings[report->warning_count++]);
 	va_end(list);
 }
 
@@ -122,6 +124,12 @@ static bool is_clocks(const struct owamp_receiver_counters *counters)
 	return counters->time_offset_ns > 0 || counters->time_offset_ns < -CLOCKS_DIFFER_NS;
 }
 
+/* Of packets that were in time before, or after: the clocks did not differ all along. */
+static bool is_mixed(const struct owamp_receiver_counters *counters)
+{
+	return counters->results[OWAMP_RECEIVE_OK] > 0;
+}
+
 static void warn_untimely(struct owping_report *report)
 {
 	const struct owamp_receiver_counters *counters = &report->result->receive_health.counters;
@@ -137,14 +145,16 @@ static void warn_untimely(struct owping_report *report)
 	if (is_clocks(counters))
 		warn(report,
 		     "%" PRIu64 " %s discarded: stamped more than the timeout of %s away from their arrival; "
-		     "the clocks of the two hosts differ by about %s",
-		     untimely, plural(untimely), timeout, offset);
+		     "the clocks of the two hosts differ by about %s%s",
+		     untimely, plural(untimely), timeout, offset,
+		     is_mixed(counters) ? "; probably the sender's was set in mid-session" : "");
 	else
 		warn(report,
 		     "%" PRIu64 " %s discarded: stamped more than the timeout of %s away from their arrival, "
-		     "such as %s; %s the clocks of the two hosts differ",
+		     "such as %s; %s the clocks of the two hosts differ%s",
 		     untimely, plural(untimely), timeout, offset,
-		     offset_ns > 0 ? "a stamp is wrong, or" : "they came later than the timeout, or");
+		     offset_ns > 0 ? "a stamp is wrong, or" : "they came later than the timeout, or",
+		     is_mixed(counters) ? ", or the sender's was set in mid-session" : "");
 }
 
 static void warn_discarded(struct owping_report *report)
@@ -269,6 +279,22 @@ void owping_report_warn(struct owping_report *report)
 		warn_receiver(report);
 	if (report->result->has_send_health)
 		warn_sender(report);
+}
+
+static bool was_contradicted(const struct owamp_result *result)
+{
+	return (result->has_send_health && result->send_health.clock_contradiction) ||
+	       (result->has_receive_health && result->receive_health.clock_contradiction);
+}
+
+void owping_report_doubt(struct owping_report *report)
+{
+	if (!report->fetched && report->clock != NULL && report->clock->alarm[0] != '\0')
+		warn(report, "this host's clock: ALARM: %s; what vouched for it may be wrong",
+		     report->clock->alarm);
+	else if (was_contradicted(report->result))
+		warn(report, "this host's clock: its sources contradicted each other during the session; "
+			     "what vouched for it may be wrong");
 }
 
 void owping_report_wishes(struct owping_report *report, const struct owping_options *options,

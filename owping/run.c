@@ -21,6 +21,14 @@ int owping_run_fail(struct owping_run *run, int error, const char *reason)
 	return error;
 }
 
+/* Unix, and as long after the sessions started as it is, even if the clock was set back since. */
+static int64_t now(const struct owping_run *run)
+{
+	if (run->agreed_ns == 0)
+		return owamp_real_ns();
+	return archive_session_end(run->agreed_ns, owamp_mono_ns() - run->agreed_mono, owamp_real_ns());
+}
+
 static void on_state(void *context, enum owamp_client_state state)
 {
 	struct owping_run *run = context;
@@ -32,10 +40,12 @@ static void on_state(void *context, enum owamp_client_state state)
 	}
 	if ((state == OWAMP_CLIENT_REQUESTING || state == OWAMP_CLIENT_FETCHING) && run->ready_mono == 0)
 		run->ready_mono = owamp_mono_ns();
-	if (state == OWAMP_CLIENT_MEASURING)
+	if (state == OWAMP_CLIENT_MEASURING) {
 		run->agreed_ns = owamp_real_ns();
+		run->agreed_mono = owamp_mono_ns();
+	}
 	if (state == OWAMP_CLIENT_STOPPING)
-		run->ended_ns = owamp_real_ns();
+		run->ended_ns = now(run);
 	if (state == OWAMP_CLIENT_MEASURING)
 		owping_progress_start(&run->progress, run->options, owamp_engine_loop(run->engine),
 				      run->client);
@@ -49,7 +59,7 @@ static void on_done(void *context, int error, const char *reason)
 
 	run->done = true;
 	if (run->ended_ns == 0)
-		run->ended_ns = owamp_real_ns();
+		run->ended_ns = now(run);
 	if (error == 0 && run->ready_mono == 0)
 		run->ready_mono = owamp_mono_ns();
 	if (error != 0 && !run->connect_timeout)

@@ -38,6 +38,7 @@ struct owping_run {
 	int64_t started_mono;
 	int64_t connected_mono;
 	int64_t ready_mono;
+	int64_t agreed_mono;
 
 	struct owamp_clock_status clock; /* before the run */
 	int64_t agreed_ns;               /* Unix: the sessions started */

@@ -214,7 +214,7 @@ static int set_up(struct archive *archive, enum archive_mode mode)
 		snprintf(archive->reason, sizeof archive->reason,
 			 "is of schema version %lld; the first program of this release that writes to it, "
 			 "such "
-			 "as owstats prune --keep-packets 100y, brings it to %d",
+			 "as owstats prune --max-size 1t, brings it to %d",
 			 (long long)identity.version, archive_version());
 	return OWAMP_EINVAL;
 }

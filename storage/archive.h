@@ -104,6 +104,13 @@ struct archive_end {
 	const struct owamp_receive_health *receive_health; /* NULL: did not receive */
 };
 
+/*
+ * When a session ended that was created elapsed_ns of CLOCK_MONOTONIC ago: now,
+ * but not earlier than that says if the clock was set back meanwhile. No range of
+ * time holds a session that ends before it begins.
+ */
+int64_t archive_session_end(int64_t created_ns, int64_t elapsed_ns, int64_t now_ns);
+
 /* OWAMP_EINVAL: a session with this SID is there already; *session_id is its id then. */
 int archive_session_insert(struct archive *archive, const struct archive_session *session,
 			   int64_t *session_id);

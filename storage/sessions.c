@@ -310,6 +310,13 @@ static int put_health(struct archive *archive, int64_t session_id, const struct 
 	return archive_run(archive, st);
 }
 
+int64_t archive_session_end(int64_t created_ns, int64_t elapsed_ns, int64_t now_ns)
+{
+	int64_t least_ns = created_ns + elapsed_ns;
+
+	return now_ns > least_ns ? now_ns : least_ns;
+}
+
 int archive_session_finish(struct archive *archive, int64_t session_id, const struct archive_end *end,
 			   uint64_t records)
 {

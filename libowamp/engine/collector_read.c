@@ -146,18 +146,38 @@ struct reading {
 	uint16_t estimate; /* of a stamp that is as good as the clock */
 };
 
+/*
+ * When the bound is larger: when the packet was read, or when it was stamped,
+ * if it waited and the clock's latest sample is of that time.
+ */
+static int64_t worse_mono(const struct reading *reading, int64_t stamp_mono)
+{
+	int64_t sampled_mono = reading->snapshot.sampled_at_mono;
+
+	return sampled_mono - stamp_mono > llabs(reading->mono_ns - sampled_mono) ? stamp_mono
+										  : reading->mono_ns;
+}
+
+static int64_t bound_at(const struct reading *reading, int64_t mono_ns)
+{
+	return owamp_clock_bound(&reading->snapshot, mono_ns) + llabs(reading->deviation_ns);
+}
+
 /* sure: the stamp is not from before the clock was set. */
 static uint16_t error_estimate(const struct owamp_collector *collector, const struct reading *reading,
-			       int64_t extra_ns, bool sure)
+			       int64_t mono_ns, int64_t extra_ns, bool sure)
 {
 	const struct setting *setting = &collector->setting;
 	int64_t deviation = reading->deviation_ns;
 
 	if (deviation == 0 && !sure)
 		deviation = setting->shift_ns - setting->before_ns;
-	if (deviation == 0)
-		return owamp_clock_error(collector->clock, reading->mono_ns, extra_ns);
-	return owamp_clock_error_set(collector->clock, reading->mono_ns, extra_ns, deviation);
+	if (deviation != 0)
+		return owamp_clock_error_set(collector->clock, mono_ns, extra_ns, deviation);
+	/* Vouched for when it was read. */
+	if (mono_ns != reading->mono_ns && !owamp_error_estimate_synchronized(reading->estimate))
+		return owamp_error_estimate((uint64_t)(bound_at(reading, mono_ns) + extra_ns), false);
+	return owamp_clock_error(collector->clock, mono_ns, extra_ns);
 }
 
 /* Without a stamp it is the time now, with all the packet may have waited as its error. */
@@ -197,8 +217,8 @@ static void look_at_clock(struct owamp_collector *collector, struct reading *rea
 	reading->mono_ns = now.after_mono;
 	reading->deviation_ns = instant_deviation(&now, collector->clock);
 	owamp_clock_read(collector->clock, snapshot);
-	reading->bound_ns = owamp_clock_bound(snapshot, now.after_mono) + llabs(reading->deviation_ns);
-	reading->estimate = error_estimate(collector, reading, 0, true);
+	reading->bound_ns = bound_at(reading, now.after_mono);
+	reading->estimate = error_estimate(collector, reading, now.after_mono, 0, true);
 }
 
 static void take_in(struct owamp_collector_session *session, unsigned i, const struct arrival_facts *facts,
@@ -207,17 +227,20 @@ static void take_in(struct owamp_collector_session *session, unsigned i, const s
 	struct owamp_collector *collector = session->collector;
 	struct arrivals *arrivals = &collector->arrivals;
 	uint16_t estimate = reading->estimate;
+	int64_t shift, mono_ns, bound_ns = reading->bound_ns;
 	struct arrival_stamp stamp;
-	int64_t shift;
 	bool sure;
 
 	if (!arrival_stamp(facts, collector->hardware, &stamp))
 		stamp_now(session, &stamp);
 	session->hardware_stamped += stamp.hardware;
 	shift = setting_shift(&collector->setting, stamp.real_ns, collector->previous_wake, &sure);
-	if (stamp.error_ns != 0 || !sure)
-		estimate = error_estimate(collector, reading, stamp.error_ns, sure);
-	session_clock_note(&session->clock, &reading->snapshot, reading->bound_ns);
+	mono_ns = worse_mono(reading, stamp.real_ns - shift);
+	if (stamp.error_ns != 0 || !sure || mono_ns != reading->mono_ns)
+		estimate = error_estimate(collector, reading, mono_ns, stamp.error_ns, sure);
+	if (mono_ns != reading->mono_ns)
+		bound_ns = bound_at(reading, mono_ns);
+	session_clock_note(&session->clock, &reading->snapshot, bound_ns);
 	tell_drops(session);
 	owamp_receiver_clock_shift(session->receiver, shift - own_shift(session));
 	if (owamp_receiver_packet(session->receiver, arrivals->octets[i], arrivals->headers[i].msg_len,

@@ -34,9 +34,11 @@ static void check_source(const struct owamp_clock_source_config *source)
 		check_time(source->gps.pps_error_ns, 10 * S);
 		check_time(source->gps.serial_error_ns, 10 * S);
 		check_time(source->gps.serial_offset_ns, 10 * S);
+		assert(memchr(source->gps.user, '\0', sizeof(source->gps.user)));
 	} else if (source->kind == OWAMP_CLOCK_KIND_SHM) {
 		assert(source->shm.unit <= 255);
 		check_time(source->shm.error_ns, 10 * S);
+		assert(memchr(source->shm.user, '\0', sizeof(source->shm.user)));
 	} else if (source->kind == OWAMP_CLOCK_KIND_CHRONY) {
 		assert(source->chrony.port && !source->chrony.host[0] == (source->chrony.socket[0] == '/'));
 	}
@@ -52,6 +54,7 @@ static void check(const struct owamp_clock_config *config)
 			assert(strcmp(config->sources[i].name, config->sources[j].name) != 0);
 	assert(config->drift_max_ppb >= 1 && config->drift_max_ppb <= 500000);
 	check_time(config->holdover_ns, 16 * S);
+	check_time(config->holdover_time_ns, 24 * 3600 * S);
 	check_time(config->smear_ns, 48 * 3600 * S);
 	assert(config->leap_file[0] == '/' && !config->open);
 }

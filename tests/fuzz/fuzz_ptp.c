@@ -48,6 +48,9 @@ static void check_judgement(const struct ptp_view *view, const struct owamp_cloc
 	assert(measurement.port >= view->ports && measurement.port < view->ports + view->port_count);
 	assert(reading.error_ns >= llabs(view->current.path_delay_ns));
 	assert(view->properties.time_traceable || view->properties.ptp_timescale);
+	assert(view->current.steps_removed < 2 || config->ptp.hop_error_ns > 0);
+	assert(!view->properties.ptp_timescale || !view->properties.utc_offset_valid || now.tai_utc == 0 ||
+	       view->properties.utc_offset == now.tai_utc);
 	assert(ptp_accuracy_ns(view->parent.clock_accuracy) > 0 || config->ptp.accuracy_ns > 0);
 }
 
@@ -64,7 +67,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	owamp_clock_source_default(&config, OWAMP_CLOCK_KIND_PTP);
 	config.ptp.free_running = flags & 1;
 	config.ptp.accuracy_ns = flags & 2 ? 1000 : 0;
-	config.ptp.hop_error_ns = flags & 4 ? INT64_MAX : 100;
+	config.ptp.hop_error_ns = flags & 4 ? INT64_MAX : flags & 8 ? 0 : 100;
 	config.ptp.domain = flags >> 7;
 	while (input_left(&in) > 0) {
 		size_t length = input_u8(&in);

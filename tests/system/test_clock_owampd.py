@@ -1,4 +1,6 @@
 """owampd and its clock: an unprivileged server beside a ptp4l whose socket is root's, and who may ask how it is."""
+import ctypes
+import errno
 import json
 import os
 import pty
@@ -6,6 +8,7 @@ import re
 import signal
 import socket
 import stat
+import struct
 import subprocess
 import threading
 
@@ -15,6 +18,7 @@ import netns
 
 NOBODY = 65534
 CAP_DAC_OVERRIDE = 1 << 1
+PIDFD_GETFD = 438
 
 PTP4L = """[global]
 time_stamping software
@@ -128,8 +132,9 @@ class Privileges(ClockOwampd):
                           int(status_of(opener, "CapPrm"), 16), int(status_of(opener, "CapBnd"), 16),
                           status_of(opener, "NoNewPrivs"), status_of(opener, "Name")),
                          (["0"] * 4, CAP_DAC_OVERRIDE, CAP_DAC_OVERRIDE, CAP_DAC_OVERRIDE, "1", "owampd-opener"))
-        self.assertEqual(len(os.listdir("/proc/%d/fd" % opener)), 4)
         self.wait_back(server)
+        # Its own four, and a relay's two.
+        self.assertEqual(len(os.listdir("/proc/%d/fd" % opener)), 6)
         mark = server.mark()
         for _ in range(2):
             ptp4l.kill()
@@ -141,11 +146,80 @@ class Privileges(ClockOwampd):
         # The log has it, too, if not at once: it was there at the start, not long ago.
         server.wait_log("info: clock: grand is doubtful: ", mark)
         self.assertEqual(self.opener_of(server), opener)
+        self.assertEqual(len(os.listdir("/proc/%d/fd" % opener)), 6)
         self.end_both(server, opener)
 
+    def set_priority(self, sockets, priority):
+        """IEEE 1588-2008, 15.5.3.4.1: to all ports, the action SET, PRIORITY1."""
+        header = struct.pack("!BBHBBHqI10sHBb", 0x0d, 2, 56, 0, 0, 0, 0, 0, b"", 1, 4, 0x7f)
+        message = header + struct.pack("!10sBBBBHHHBB", b"\xff" * 10, 0, 0, 1, 0, 1, 4, 0x2005, priority, 0)
+        for sock in sockets:
+            try:
+                sock.send(message, socket.MSG_DONTWAIT | socket.MSG_NOSIGNAL)
+            except OSError as error:
+                self.assertIn(error.errno, (errno.EPIPE, errno.ENOTCONN, errno.ECONNREFUSED))
+
+    def priority(self):
+        answer = self.net.server.run("pmc", "-u", "-b", "0", "-s", self.ptp_socket, "-i", self.path + "/pmc",
+                                     "GET PRIORITY1")
+        return int(re.search(r"priority1 +(\d+)", answer)[1])
+
+    def unix_sockets(self, pid):
+        """Copies of all that a process has."""
+        libc = ctypes.CDLL(None, use_errno=True)
+        process = os.pidfd_open(pid)
+        sockets = []
+        for fd in os.listdir("/proc/%d/fd" % pid):
+            copy = libc.syscall(PIDFD_GETFD, process, int(fd), 0)
+            if copy < 0:
+                continue
+            if stat.S_ISSOCK(os.fstat(copy).st_mode):
+                sock = self.keep(socket.socket(fileno=copy))
+                if sock.family == socket.AF_UNIX:
+                    sockets.append(sock)
+            else:
+                os.close(copy)
+        os.close(process)
+        return sockets
+
+    def test_taken_over(self):
+        """With all that the server has ptp4l can be asked, and not be set."""
+        self.ptp4l()
+        server = self.owampd(self.net.server, conf=self.conf())
+        self.wait_back(server)
+        own = self.keep(socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM))
+        own.bind("")
+        own.connect(self.ptp_socket)
+        self.set_priority([own], 100)
+        self.assertEqual(self.priority(), 100, "a SET that gets there does what it says")
+        sockets = self.unix_sockets(server.pid)
+        self.assertGreaterEqual(len([sock for sock in sockets if sock.type == socket.SOCK_SEQPACKET]), 2)
+        mark = server.mark()
+        self.set_priority(sockets, 7)
+        # It came as far as the opener, for which it was no request.
+        server.wait_log("the process that opens clock sources as root is gone", mark)
+        self.assertEqual(self.priority(), 100)
+
+    def test_opener_hangs(self):
+        """It keeps nobody from measuring, nor from ending."""
+        server = self.owampd(self.net.server, conf=self.conf())
+        opener = self.opener_of(server)
+        self.wait_away(server)
+        os.kill(opener, signal.SIGSTOP)
+        try:
+            self.wait_source(server, lambda source: "the process that opens it as root does not answer" in
+                             source["text"], "the source says why")
+            self.assert_served(self.net.server, "127.0.0.1:5861")
+            server.end(self)
+            self.assertEqual(len(server.find(r"warning: the process that opens clock sources as root does not end "
+                                             r"\(process %d\)" % opener)), 1)
+        finally:
+            os.kill(opener, signal.SIGCONT)
+        harness.until(lambda: is_gone(opener), "the opener is gone")
+
     def test_opener_killed(self):
-        """owampd goes on, says so once, and uses what it has until that is lost."""
-        ptp4l = self.ptp4l()
+        """owampd goes on, and says so once; the sources say why they are away."""
+        self.ptp4l()
         server = self.owampd(self.net.server, conf=self.conf())
         opener = self.opener_of(server)
         self.wait_back(server)
@@ -156,9 +230,6 @@ class Privileges(ClockOwampd):
         os.kill(opener, signal.SIGKILL)
         server.wait_log(r"error: the process that opens clock sources as root is gone \(Killed\)", mark)
         self.assertEqual(server.children(), [], "it was waited for")
-        self.assertNotEqual(self.ask(server)[0]["grand"]["state"], "absent")
-        ptp4l.kill()
-        self.ptp4l()
         self.wait_source(server, lambda source: "the process that opens it as root is gone" in source["text"],
                          "the source says why")
         self.assert_served(self.net.server, "127.0.0.1:5861")
@@ -224,6 +295,33 @@ class Privileges(ClockOwampd):
             file.write(text)
         os.chmod(path, 0o644)
         return path
+
+
+class Check(ClockOwampd):
+    def check(self, path):
+        result = self.run_owampd("--check-config", "--user", "nobody", "--status-socket", path)
+        return result.returncode, result.stderr
+
+    def test_status_socket(self):
+        """What could not be made is refused, and nothing is made."""
+        os.chmod(self.path, 0o755)
+        path = self.path + "/status"
+        self.assertEqual(self.check(path), (0, ""))
+        self.assertEqual(os.listdir(self.path), [])
+        with open(path, "w", encoding="ascii"):
+            pass
+        self.assertEqual(self.check(path), (1, "status_socket %s: is something else than a socket\n" % path))
+        folder = self.path + "/folder"
+        os.mkdir(folder, 0o700)
+        os.chown(folder, NOBODY - 1, NOBODY - 1)
+        path = folder + "/status"
+        why = "status_socket %s: its folder is neither root's nor the server's user's\n" % path
+        self.assertEqual(self.check(path), (1, why))
+        result = self.run_owampd("--listen", "127.0.0.1:5862", "--user", "nobody", "--status-socket", path,
+                                 "--foreground")
+        self.assertEqual(result.returncode, 1)
+        self.assertIn("error: " + why, result.stderr)
+        self.assertEqual(os.listdir(folder), [])
 
 
 class Log(ClockOwampd):
@@ -350,17 +448,20 @@ class Status(ClockOwampd):
         leap = self.path + "/leap"
         with open(leap, "w", encoding="ascii") as file:
             file.write("nonsense\n")
-        conf = self.write(self.conf(self.KERNEL + '\nsmear = 24h\nleap_file = "%s"' % leap))
+        sources = self.KERNEL + '\nleap_file = "%s"' % leap
+        conf = self.write(self.conf(sources))
+        line = 1 + self.conf(sources).split(leap)[0].count("\n")
+        wrong = "%s:%d: clock: leap_file: %s:1: expected a time" % (conf, line, leap)
         result = self.run_owampd("--config", conf, "--clock-status")
         self.assertEqual((result.returncode, result.stdout), (1, ""))
-        self.assertIn("owampd: clock: %s" % leap, result.stderr)
+        self.assertIn(wrong, result.stderr)
         # So it is when it is checked, and when the server starts.
         result = self.run_owampd("--config", conf, "--check-config")
         self.assertEqual(result.returncode, 1)
-        self.assertIn("clock: %s" % leap, result.stderr)
+        self.assertIn(wrong, result.stderr)
         result = self.run_owampd("--config", conf, "--foreground")
         self.assertEqual(result.returncode, 1)
-        self.assertIn("error: clock: %s" % leap, result.stderr)
+        self.assertIn(wrong, result.stderr)
 
     def test_colour(self):
         """On a terminal only."""

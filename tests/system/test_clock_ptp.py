@@ -152,7 +152,9 @@ class Bound(Ptp):
         master.announce(ptpTimescale=1)
         self.slave()
         looks = self.watch_slave()
-        look = looks.wait_state("p", "valid", since=0)
+        look = looks.wait_for(lambda look: "that is TAI-UTC: see ptpTimescale" in look["sources"]["p"]["text"],
+                                      "is suspected", since=0)
+        self.assertEqual((look["sources"]["p"]["state"], look["synchronized"]), ("doubtful", False))
         self.assert_contains(look["sources"]["p"], 37 * 10**9)
         # Who measures a master itself is told so.
         look = self.look(self.net.server, 'ptp "m" { socket = "%s" }' % self.master_socket)

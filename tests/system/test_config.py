@@ -229,7 +229,7 @@ class Config(harness.SystemTest):
         self.assertEqual(result.returncode, 1)
         self.assertEqual(result.stderr,
                          "pid_file /nowhere/pid: cannot be written: No such file or directory\n"
-                         "status_socket /nowhere/status: cannot be made: No such file or directory\n"
+                         "status_socket /nowhere/status: No such file or directory\n"
                          'user "nosuchuser" does not exist\n')
         result = self.run_owampd("--check-config", "--archive", path)
         self.assertEqual((result.returncode, result.stdout, result.stderr),

@@ -395,6 +395,7 @@ void world_create(struct world *world, uint64_t seed)
 		world->config.count = 2;
 	world->config.drift_max_ppb = DRIFT_MAX;
 	world->config.holdover_ns = llrint(magnitude(world, 1e4, 1e8));
+	world->config.holdover_time_ns = seed % 4 == 0 ? seconds(7) : OWAMP_CLOCK_HOLDOVER_TIME_NS;
 	world->leap_ns = world->kernel_leap_ns = NEVER;
 	world->natural_ppb = world_chance(world, -1, 1) * (DRIFT_MAX - WORLD_WANDER_PPB - 1);
 	world->wander_ppb = one_in(world, 4) ? 0 : world_chance(world, 0, WORLD_WANDER_PPB);

@@ -2,7 +2,7 @@
 foreach(name departure granted lateness pacer_step realtime setting spin transmit)
 	unit_test(${name} test_reference)
 endforeach()
-foreach(name address clock clock_kernel collector engine heap loop pacer socket worker)
+foreach(name address clock clock_kernel clock_round collector engine heap loop pacer socket worker)
 	unit_test(${name} test_reference)
 endforeach()
 unit_test(store storage)
@@ -50,7 +50,7 @@ foreach(part choice conflict interval select select_status select_text track wor
 endforeach()
 
 # What gpsd and its like say.
-foreach(name gps_json gps_receivers gpsd mark shm shm_privileges)
+foreach(name gps_json gps_receivers gps_second gpsd gpsd_opening gpsd_owner mark shm shm_privileges)
 	unit_test(${name} test_reference)
 endforeach()
 

@@ -30,7 +30,7 @@ struct bench {
 	struct owamp_clock_status status;
 };
 
-/* Sources called a, b, c, ..., of these kinds; drift_max 100 ppm, holdover 1 ms. */
+/* Sources called a, b, c, ..., of these kinds; drift_max 100 ppm, holdover 1 ms or 10 min. */
 static inline struct bench *bench_new(size_t count, const enum owamp_clock_kind *kinds)
 {
 	struct bench *bench = calloc(1, sizeof *bench);
@@ -39,6 +39,7 @@ static inline struct bench *bench_new(size_t count, const enum owamp_clock_kind 
 	bench->config.count = count;
 	bench->config.drift_max_ppb = 100000;
 	bench->config.holdover_ns = MS;
+	bench->config.holdover_time_ns = 600 * SECOND;
 	for (size_t i = 0; i < count; i++) {
 		bench->config.sources[i].kind = kinds[i];
 		bench->config.sources[i].name[0] = (char)('a' + i);

@@ -781,6 +781,16 @@ static void test_memory(void **state)
 		archive_open(&reader, ARCHIVE_MEMORY, ARCHIVE_READ, place->error, sizeof place->error), 0);
 }
 
+/* Created at 1000, 100 ago: the clock went on, was set back by 30 or 500, or on by 500. */
+static void test_end(void **state)
+{
+	(void)state;
+	assert_int_equal(archive_session_end(1000, 100, 1100), 1100);
+	assert_int_equal(archive_session_end(1000, 100, 1070), 1100);
+	assert_int_equal(archive_session_end(1000, 100, 600), 1100);
+	assert_int_equal(archive_session_end(1000, 100, 1600), 1600);
+}
+
 #define TEST(name)  cmocka_unit_test_setup_teardown(name, open_place, clear_place)
 #define PLACE(name) cmocka_unit_test_setup_teardown(name, make_place, clear_place)
 
@@ -797,6 +807,7 @@ int main(void)
 		TEST(test_part_of_a_session),
 		TEST(test_virtual_columns),
 		TEST(test_finish),
+		cmocka_unit_test(test_end),
 		TEST(test_health_of_nothing),
 		TEST(test_cut),
 		TEST(test_remove_packets),

@@ -14,9 +14,7 @@
 
 #include <owamp/engine.h>
 
-#include "clock/source.h"
-
-#define MS INT64_C(1000000)
+#include "clock/chrony.c"
 
 /* From chronyd 4.3, synchronized to 192.0.2.1. */
 static const char *const answer = "06020000002100050000000000000000deadbeef0000000000000000"
@@ -55,8 +53,8 @@ static void reply(const struct server *server, uint32_t sequence, size_t size, s
 	(void)!sendto(server->fd, octets, size, 0, (const struct sockaddr *)peer, length);
 }
 
-static void act(struct server *server, uint32_t sequence, const struct sockaddr_storage *peer,
-		socklen_t length)
+static void do_act(struct server *server, uint32_t sequence, const struct sockaddr_storage *peer,
+		   socklen_t length)
 {
 	switch (server->act) {
 	case ACT_SILENT:
@@ -106,7 +104,7 @@ static void *serve(void *context)
 		if (size != 104 || memcmp(request, "\6\1\0\0\0\41\0\0", 8) != 0 || server->requests == 16)
 			return "not the request that is expected";
 		server->sequences[server->requests++] = (uint32_t)ref_get(request + 8, 4);
-		act(server, server->sequences[server->requests - 1], &peer, length);
+		do_act(server, server->sequences[server->requests - 1], &peer, length);
 	}
 }
 
@@ -153,7 +151,7 @@ static struct clock_source new_source(const char *host, uint16_t port, const cha
 	return source;
 }
 
-static struct clock_reading ask(struct clock_source *source)
+static struct clock_reading look(struct clock_source *source)
 {
 	const struct clock_now now = {.mono_ns = owamp_mono_ns(), .real_ns = INT64_C(1795286172972000000)};
 	struct clock_reading reading = {.source = OWAMP_CLOCK_NONE, .drift_ppb = -1};
@@ -184,12 +182,12 @@ static void check(enum act what, enum owamp_clock_state state, const char *forma
 	struct server server;
 	uint16_t port = start(&server, what);
 	struct clock_source source = new_source("127.0.0.1", port, "");
-	struct clock_reading reading = ask(&source);
+	struct clock_reading reading = look(&source);
 
 	assert_said(&reading, state, format, state == OWAMP_CLOCK_VALID ? 0 : port);
 	/* And well again. */
 	server.act = ACT_ANSWER;
-	reading = ask(&source);
+	reading = look(&source);
 	assert_said(&reading, OWAMP_CLOCK_VALID, GOOD "%.0u", 0);
 	source.ops->free(source.self);
 	stop(&server);
@@ -202,7 +200,7 @@ static void test_answer(void **state)
 	struct server server;
 	uint16_t port = start(&server, ACT_ANSWER);
 	struct clock_source source = new_source("localhost", port, "");
-	struct clock_reading reading = ask(&source);
+	struct clock_reading reading = look(&source);
 
 	(void)state;
 	assert_int_equal(reading.state, OWAMP_CLOCK_VALID);
@@ -213,7 +211,7 @@ static void test_answer(void **state)
 	assert_true(reading.drift_ppb >= 1000 + 260);
 	/* It is told of steps. */
 	source.ops->stepped(source.self);
-	reading = ask(&source);
+	reading = look(&source);
 	assert_said(&reading, OWAMP_CLOCK_DOUBTFUL,
 		    "the clock was set, and chronyd (of 192.0.2.1) has not measured since%.0u", 0);
 	source.ops->free(source.self);
@@ -255,7 +253,7 @@ static void test_nobody(void **state)
 	(void)state;
 	stop(&server);
 	for (int i = 0; i < 3; i++) {
-		reading = ask(&source);
+		reading = look(&source);
 		assert_said(&reading, OWAMP_CLOCK_ABSENT,
 			    "nothing answers at 127.0.0.1:%u: is chronyd running, its cmdport not 0?", port);
 	}
@@ -263,7 +261,7 @@ static void test_nobody(void **state)
 	address.sin_port = htons(port);
 	assert_int_equal(bind(server.fd, (struct sockaddr *)&address, sizeof address), 0);
 	assert_int_equal(pthread_create(&server.thread, NULL, serve, &server), 0);
-	reading = ask(&source);
+	reading = look(&source);
 	assert_int_equal(reading.state, OWAMP_CLOCK_VALID);
 	source.ops->free(source.self);
 	stop(&server);
@@ -272,14 +270,14 @@ static void test_nobody(void **state)
 static void test_no_address(void **state)
 {
 	struct clock_source source = new_source("example.org", 323, "");
-	struct clock_reading reading = ask(&source);
+	struct clock_reading reading = look(&source);
 
 	(void)state;
 	assert_said(&reading, OWAMP_CLOCK_ABSENT,
 		    "'example.org' is no address: a numeric one or localhost is expected%.0u", 0);
 	source.ops->free(source.self);
 	source = new_source("::1", 1, "");
-	reading = ask(&source);
+	reading = look(&source);
 	assert_true(strstr(reading.text, "[::1]:1: ") != NULL);
 	source.ops->free(source.self);
 }
@@ -294,6 +292,80 @@ static int entries_of(const char *directory)
 		count++;
 	closedir(dir);
 	return count - 2;
+}
+
+static mode_t mode_of(const char *path)
+{
+	struct stat status;
+
+	assert_int_equal(lstat(path, &status), 0);
+	return status.st_mode & 07777;
+}
+
+/* chronyd's user may write to the socket for its answer, whatever the umask. */
+static void assert_open_to_all(const char *directory)
+{
+	DIR *dir = opendir(directory);
+	struct dirent *entry;
+	char path[512];
+	int found = 0;
+
+	assert_non_null(dir);
+	while ((entry = readdir(dir))) {
+		if (strncmp(entry->d_name, "owamp-", 6) != 0)
+			continue;
+		found++;
+		snprintf(path, sizeof path, "%s/%s", directory, entry->d_name);
+		assert_int_equal(mode_of(path), 0666);
+	}
+	closedir(dir);
+	assert_int_equal(found, 1);
+}
+
+/* Whoever owns the directory cannot have the mode of something else changed. */
+static void test_planted(void **state)
+{
+	char directory[] = "/tmp/owamp-chrony-XXXXXX", file[64], own[64];
+	struct sockaddr_un address = {.sun_family = AF_UNIX};
+	int fd;
+
+	(void)state;
+	assert_non_null(mkdtemp(directory));
+	snprintf(file, sizeof file, "%s/secret", directory);
+	snprintf(own, sizeof own, "%s/own", directory);
+	fd = open(file, O_CREAT | O_EXCL | O_WRONLY | O_CLOEXEC, 0600);
+	assert_true(fd >= 0);
+	close(fd);
+	assert_int_equal(symlink(file, own), 0);
+	assert_false(open_to_all(own));
+	assert_int_equal(errno, ENOTSOCK);
+	assert_int_equal(mode_of(file), 0600);
+	assert_int_equal(unlink(own), 0);
+	assert_int_equal(link(file, own), 0);
+	assert_false(open_to_all(own));
+	assert_int_equal(mode_of(file), 0600);
+	assert_int_equal(unlink(own), 0);
+	assert_int_equal(unlink(file), 0);
+	assert_false(open_to_all(own));
+	assert_int_equal(errno, ENOENT);
+	/* Somebody else's socket, by a link of either kind. */
+	fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	snprintf(address.sun_path, sizeof address.sun_path, "%s", file);
+	assert_int_equal(bind(fd, (const struct sockaddr *)&address, sizeof address), 0);
+	assert_int_equal(chmod(file, 0600), 0);
+	assert_int_equal(symlink(file, own), 0);
+	assert_false(open_to_all(own));
+	assert_int_equal(unlink(own), 0);
+	assert_int_equal(link(file, own), 0);
+	assert_false(open_to_all(own));
+	assert_int_equal(errno, EMLINK);
+	assert_int_equal(mode_of(file), 0600);
+	assert_int_equal(unlink(own), 0);
+	assert_true(open_to_all(file));
+	assert_int_equal(mode_of(file), 0666);
+	close(fd);
+	assert_int_equal(unlink(file), 0);
+	assert_int_equal(rmdir(directory), 0);
 }
 
 static void start_local(struct server *server, const char *path)
@@ -313,39 +385,42 @@ static void test_local(void **state)
 	struct clock_source source;
 	struct clock_reading reading;
 	struct server server;
+	mode_t mask = umask(027);
 
 	(void)state;
 	assert_non_null(mkdtemp(directory));
 	(void)snprintf(path, sizeof path, "%s/chronyd.sock", directory);
 	source = new_source("", 0, path);
-	reading = ask(&source);
+	reading = look(&source);
 	assert_int_equal(reading.state, OWAMP_CLOCK_ABSENT);
 	assert_non_null(strstr(reading.text, "chronyd.sock: No such file or directory: is chronyd running?"));
 	assert_int_equal(entries_of(directory), 0);
 	for (int i = 0; i < 2; i++) {
 		start_local(&server, path);
-		reading = ask(&source);
+		reading = look(&source);
 		assert_int_equal(reading.state, OWAMP_CLOCK_VALID);
 		assert_int_equal(entries_of(directory), 2);
+		assert_open_to_all(directory);
 		stop(&server);
-		reading = ask(&source);
+		reading = look(&source);
 		assert_int_equal(reading.state, OWAMP_CLOCK_ABSENT);
 		assert_non_null(strstr(reading.text, "nothing answers at /tmp/owamp-chrony-"));
 		/* Its name is gone, and the dead one's is its own. */
 		assert_int_equal(entries_of(directory), 1);
-		reading = ask(&source);
+		reading = look(&source);
 		assert_int_equal(reading.state, OWAMP_CLOCK_ABSENT);
 		assert_non_null(strstr(reading.text, "Connection refused: is chronyd running?"));
 		assert_int_equal(unlink(path), 0);
 	}
 	start_local(&server, path);
-	reading = ask(&source);
+	reading = look(&source);
 	assert_int_equal(reading.state, OWAMP_CLOCK_VALID);
 	source.ops->free(source.self);
 	assert_int_equal(entries_of(directory), 1);
 	stop(&server);
 	assert_int_equal(unlink(path), 0);
 	assert_int_equal(rmdir(directory), 0);
+	umask(mask);
 }
 
 int main(void)
@@ -354,6 +429,7 @@ int main(void)
 		cmocka_unit_test(test_answer),     cmocka_unit_test(test_answers),
 		cmocka_unit_test(test_silence),    cmocka_unit_test(test_nobody),
 		cmocka_unit_test(test_no_address), cmocka_unit_test(test_local),
+		cmocka_unit_test(test_planted),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

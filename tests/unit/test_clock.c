@@ -1,6 +1,7 @@
 /* The clock with a source that says what the test wants. */
 #include "reference.h"
 
+#include <dirent.h>
 #include <semaphore.h>
 
 #include <owamp/timestamp.h>
@@ -74,6 +75,9 @@ static void test_first_sample(void **state)
 	assert_string_equal(snapshot.source, "kernel");
 	assert_true(snapshot.sampled_at_mono >= before);
 	assert_true(snapshot.sampled_at_mono <= owamp_mono_ns());
+	/* From when the sources began to be asked. */
+	assert_true(snapshot.vouched_until_mono >= before + 5 * SECOND);
+	assert_true(snapshot.vouched_until_mono <= snapshot.sampled_at_mono + 5 * SECOND);
 	owamp_clock_free(clock);
 }
 
@@ -130,6 +134,7 @@ static void set_snapshot(struct owamp_clock *clock, bool synchronized, int64_t b
 		.bound_ns = bound_ns,
 		.drift_ppb = drift_ppb,
 		.sampled_at_mono = 1000 * SECOND,
+		.vouched_until_mono = synchronized ? INT64_MAX : 0,
 		.real_less_mono_ns = 77 * SECOND,
 		.source = OWAMP_CLOCK_KERNEL,
 	};
@@ -150,7 +155,7 @@ static struct owamp_clock *fixed_clock(bool synchronized, int64_t bound_ns, int6
 /* bound + drift * age + extra in ns, rounded up, by arithmetic of 128 bits. */
 static int64_t truth(const struct owamp_clock_snapshot *snapshot, int64_t age, int64_t extra)
 {
-	__int128 drift = age > 0 ? ((__int128)age * snapshot->drift_ppb + SECOND - 1) / SECOND : 0;
+	__int128 drift = ((__int128)llabs(age) * snapshot->drift_ppb + SECOND - 1) / SECOND;
 
 	return (int64_t)(snapshot->bound_ns + drift + extra);
 }
@@ -202,7 +207,84 @@ static void test_stamp_before_sample(void **state)
 	(void)state;
 	assert_error(clock, -1, 0);
 	assert_error(clock, -SECOND, 5);
+	assert_error(clock, -1000 * SECOND, 0);
 	free(clock);
+}
+
+/* When nobody has asked the sources for long; the bound is what it is. */
+static void test_vouched_until(void **state)
+{
+	struct owamp_clock *clock = fixed_clock(true, 1000, 0);
+	struct owamp_clock_snapshot snapshot = snapshot_of(clock);
+
+	(void)state;
+	snapshot.vouched_until_mono = 1005 * SECOND;
+	latch_write(&clock->latch, &snapshot, sizeof snapshot);
+	for (int64_t late = 0; late <= 1; late++) {
+		uint16_t estimate = owamp_clock_error(clock, 1005 * SECOND + late, 24);
+
+		assert_int_equal(owamp_error_estimate_synchronized(estimate), !late);
+		assert_in_range(owamp_error_estimate_ns(estimate), 1024, 1035);
+	}
+	free(clock);
+}
+
+static void test_status_vouched_until(void **state)
+{
+	struct owamp_clock *clock = fixed_clock(true, 1000, 0);
+	struct owamp_clock_status status;
+
+	(void)state;
+	assert_int_equal(pthread_mutex_init(&clock->lock, NULL), 0);
+	clock->status.snapshot = snapshot_of(clock);
+	owamp_clock_status(clock, &status);
+	assert_true(status.snapshot.synchronized);
+	clock->status.snapshot.vouched_until_mono = owamp_mono_ns();
+	while (owamp_mono_ns() == clock->status.snapshot.vouched_until_mono)
+		;
+	owamp_clock_status(clock, &status);
+	assert_false(status.snapshot.synchronized);
+	assert_int_equal(pthread_mutex_destroy(&clock->lock), 0);
+	free(clock);
+}
+
+static sem_t asked, answered;
+static atomic_bool stuck;
+
+static void answer_late(void)
+{
+	if (!stuck)
+		return;
+	sem_post(&asked);
+	sem_wait(&answered);
+}
+
+/* The thread waits for a source that does not answer. */
+static void test_stuck(void **state)
+{
+	struct owamp_clock *clock;
+	struct timespec until;
+
+	(void)state;
+	assert_int_equal(sem_init(&asked, 0, 0), 0);
+	assert_int_equal(sem_init(&answered, 0, 0), 0);
+	perfect.sampled = answer_late;
+	clock = new_clock(1000, 0);
+	stuck = true;
+	clock_gettime(CLOCK_REALTIME, &until);
+	until.tv_sec += 20;
+	assert_int_equal(sem_timedwait(&asked, &until), 0);
+	for (int64_t s = 0; s < 3600; s += 7) {
+		int64_t mono = snapshot_of(clock).sampled_at_mono + s * SECOND;
+		uint16_t estimate = owamp_clock_error(clock, mono, 0);
+
+		assert_int_equal(owamp_error_estimate_synchronized(estimate), s == 0);
+	}
+	stuck = false;
+	assert_int_equal(sem_post(&answered), 0);
+	owamp_clock_free(clock);
+	assert_int_equal(sem_destroy(&asked), 0);
+	assert_int_equal(sem_destroy(&answered), 0);
 }
 
 struct hammer {
@@ -288,6 +370,63 @@ static void test_error_of_set_clock(void **state)
 	free(clock);
 }
 
+/* Another than the usual one was asked for by name. */
+static void test_leap_file(void **state)
+{
+	struct owamp_clock_config config = *perfect_config();
+	struct owamp_clock *clock;
+	char error[200];
+
+	(void)state;
+	snprintf(config.leap_file, sizeof config.leap_file, "/nowhere/leap");
+	assert_int_equal(owamp_clock_new(&clock, &config, error, sizeof error), OWAMP_ESYSTEM);
+	assert_string_equal(error, "/nowhere/leap: No such file or directory");
+	assert_null(clock);
+}
+
+static uint64_t blocked_signals(const char *thread)
+{
+	char path[300], line[256];
+	uint64_t mask = 0;
+	FILE *file;
+
+	snprintf(path, sizeof path, "/proc/self/task/%s/status", thread);
+	file = fopen(path, "re");
+	assert_non_null(file);
+	while (fgets(line, sizeof line, file))
+		if (strncmp(line, "SigBlk:", 7) == 0)
+			mask = strtoull(line + 7, NULL, 16);
+	fclose(file);
+	return mask;
+}
+
+/* A program may wait for a signal, or be ended by it; the clock's thread must not take it. */
+static void test_signals(void **state)
+{
+	const uint64_t wanted =
+		UINT64_C(1) << (SIGINT - 1) | UINT64_C(1) << (SIGTERM - 1) | UINT64_C(1) << (SIGHUP - 1);
+	struct owamp_clock *clock;
+	struct dirent *thread;
+	unsigned others = 0;
+	DIR *threads;
+
+	(void)state;
+	assert_int_equal(owamp_clock_new(&clock, perfect_config(), NULL, 0), 0);
+	threads = opendir("/proc/self/task");
+	assert_non_null(threads);
+	while ((thread = readdir(threads))) {
+		bool ours = atoi(thread->d_name) == getpid();
+
+		if (thread->d_name[0] == '.')
+			continue;
+		assert_int_equal(blocked_signals(thread->d_name) & wanted, ours ? 0 : wanted);
+		others += !ours;
+	}
+	closedir(threads);
+	owamp_clock_free(clock);
+	assert_true(others >= 1);
+}
+
 static void test_bad_config(void **state)
 {
 	struct owamp_clock_config config = *perfect_config();
@@ -301,9 +440,45 @@ static void test_bad_config(void **state)
 	assert_string_equal(error, "clock source \"kernel\": there are two of this name");
 	assert_null(clock);
 	config.count = 1;
+	config.holdover_time_ns = -1;
+	assert_int_equal(owamp_clock_new(&clock, &config, error, sizeof error), OWAMP_EINVAL);
+	assert_string_equal(error, "clock: drift_max must be above 0, holdover and smear not below");
+	config.holdover_time_ns = 0;
 	config.smear_ns = 86400 * SECOND;
 	assert_int_equal(owamp_clock_new(&clock, &config, error, sizeof error), OWAMP_EINVAL);
 	assert_string_equal(error, "clock: smear needs a leap_file that says when");
+}
+
+/* Sources are told both: a grandmaster that is wrong may have told the kernel so. */
+static void test_tai_utc(void **state)
+{
+	/* From 1972 on 10, 11 and 12 s, and valid until 2150. */
+	static const char list[] = "#$\t3960835200\n#@\t7889270400\n"
+				   "2272060800\t10\n2287785600\t11\n2303683200\t12\n";
+	struct owamp_clock_config config = *perfect_config();
+	char path[] = "/tmp/owamp-leap-XXXXXX";
+	int fd = mkstemp(path);
+	struct owamp_clock *clock;
+
+	(void)state;
+	assert_true(fd >= 0);
+	assert_int_equal(write(fd, list, sizeof list - 1), sizeof list - 1);
+	close(fd);
+	snprintf(config.leap_file, sizeof config.leap_file, "%s", path);
+	for (int32_t kernel = 0; kernel <= 37; kernel += 37) {
+		perfect.tai_utc = kernel;
+		assert_int_equal(owamp_clock_new(&clock, &config, NULL, 0), 0);
+		owamp_clock_free(clock);
+		assert_int_equal(perfect.now.tai_utc, kernel ? kernel : 12);
+		assert_int_equal(perfect.now.leap_file_tai_utc, 12);
+	}
+	config.leap_file[0] = '\0';
+	assert_int_equal(owamp_clock_new(&clock, &config, NULL, 0), 0);
+	owamp_clock_free(clock);
+	assert_int_equal(perfect.now.tai_utc, 37);
+	assert_int_equal(perfect.now.leap_file_tai_utc, 0);
+	perfect.tai_utc = 0;
+	assert_int_equal(unlink(path), 0);
 }
 
 #define CLOCK_TEST(test) cmocka_unit_test_setup_teardown(test, set_up, tear_down)
@@ -311,11 +486,21 @@ static void test_bad_config(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		CLOCK_TEST(test_first_sample),        CLOCK_TEST(test_source_fails),
-		CLOCK_TEST(test_samples_go_on),       CLOCK_TEST(test_error_never_flatters),
-		CLOCK_TEST(test_stamp_before_sample), CLOCK_TEST(test_snapshot_is_whole),
-		CLOCK_TEST(test_deviation),           CLOCK_TEST(test_error_of_set_clock),
+		CLOCK_TEST(test_first_sample),
+		CLOCK_TEST(test_source_fails),
+		CLOCK_TEST(test_samples_go_on),
+		CLOCK_TEST(test_error_never_flatters),
+		CLOCK_TEST(test_stamp_before_sample),
+		CLOCK_TEST(test_snapshot_is_whole),
+		CLOCK_TEST(test_vouched_until),
+		CLOCK_TEST(test_status_vouched_until),
+		CLOCK_TEST(test_stuck),
+		CLOCK_TEST(test_deviation),
+		CLOCK_TEST(test_error_of_set_clock),
 		CLOCK_TEST(test_bad_config),
+		CLOCK_TEST(test_tai_utc),
+		CLOCK_TEST(test_leap_file),
+		CLOCK_TEST(test_signals),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -74,6 +74,7 @@ static void assert_defaults(const struct owamp_clock_config *config)
 	assert_names(config, "ptp gps chrony kernel");
 	assert_int_equal(config->drift_max_ppb, 100000);
 	assert_int_equal(config->holdover_ns, MS);
+	assert_int_equal(config->holdover_time_ns, 600 * S);
 	assert_int_equal(config->smear_ns, 0);
 	assert_string_equal(config->leap_file, "/usr/share/zoneinfo/leap-seconds.list");
 	assert_null(config->open);
@@ -81,7 +82,7 @@ static void assert_defaults(const struct owamp_clock_config *config)
 	assert_string_equal(sources[0].ptp.socket, "/var/run/ptp4l");
 	assert_int_equal(sources[0].ptp.domain, 0);
 	assert_int_equal(sources[0].ptp.accuracy_ns, 0);
-	assert_int_equal(sources[0].ptp.hop_error_ns, 100);
+	assert_int_equal(sources[0].ptp.hop_error_ns, 0);
 	assert_int_equal(sources[0].ptp.classes[0], 0xc0);
 	assert_int_equal(sources[0].ptp.classes[1] | sources[0].ptp.classes[2] | sources[0].ptp.classes[3],
 			 0);
@@ -93,6 +94,7 @@ static void assert_defaults(const struct owamp_clock_config *config)
 	assert_int_equal(sources[1].gps.pps_error_ns, 20000);
 	assert_int_equal(sources[1].gps.serial_error_ns, 500 * MS);
 	assert_int_equal(sources[1].gps.serial_offset_ns, 0);
+	assert_string_equal(sources[1].gps.user, "");
 	assert_int_equal(sources[2].kind, OWAMP_CLOCK_KIND_CHRONY);
 	assert_string_equal(sources[2].chrony.host, "127.0.0.1");
 	assert_int_equal(sources[2].chrony.port, 323);
@@ -103,15 +105,10 @@ static void assert_defaults(const struct owamp_clock_config *config)
 static void test_nothing(void **state)
 {
 	static const char *const texts[] = {
-		"",
-		"\n# only this\n",
 		"clock {}",
 		"clock {\n}\n",
-		"user = nobody\n",
-		"listen = {\"clock\"}\n",
-		"a = clock\nb = clock\n",
-		"other { clock { drift_max = 7 } }\n",
-		"pid_file = /run/clock\n",
+		"a = clock\nb = clock\nclock { }",
+		"other { clock { drift_max = 7 } }\n'clock' {}",
 	};
 
 	(void)state;
@@ -120,6 +117,27 @@ static void test_nothing(void **state)
 
 		assert_defaults(&config);
 	}
+}
+
+/* Who names a file wants what is in it, not the defaults for a word that was misspelt. */
+static void test_no_clock(void **state)
+{
+	static const char *const texts[] = {
+		"",
+		"\n# only this\n",
+		"clokc {\n\tkernel k { }\n}\n",
+		"kernel k { }\n",
+		"root:*:19000:0:99999:7:::\n",
+		"user = nobody\n",
+		"listen = {\"clock\"}\n",
+		"a = clock\nb = clock\n",
+		"other { clock { drift_max = 7 } }\n",
+		"pid_file = /run/clock\n",
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++)
+		read_bad(texts[i], ": no section clock, expected clock { ... }");
 }
 
 /* The example says what holds without it. */
@@ -140,7 +158,7 @@ static void test_example_complete(void **state)
 	static const char *const wanted[] = {
 		"socket",    "domain",    "accuracy", "hop_error", "classes",      "free_running",  "device",
 		"timescale", "host",      "port",     "pps_error", "serial_error", "serial_offset", "unit",
-		"error",     "drift_max", "holdover", "smear",     "leap_file",
+		"error",     "drift_max", "holdover", "smear",     "leap_file",    "holdover_time",
 	};
 	char text[8192], error[512], *octets;
 	size_t size;
@@ -160,13 +178,13 @@ static void test_values(void **state)
 {
 	struct owamp_clock_config config =
 		read_good("clock {\n"
-			  "	shm pps { unit = 2 error = 1.5us }\n"
+			  "	shm pps { unit = 2 error = 1.5us user = nobody }\n"
 			  "	chrony \"ntp 1\" { socket = /run/chrony/chronyd.sock }\n"
 			  "	ptp eth0 {\n"
 			  "		socket = \"/run/a b\"\n"
 			  "		domain = 255\n"
 			  "		accuracy = 25ns\n"
-			  "		hop_error = 0s\n"
+			  "		hop_error = 70ns\n"
 			  "		classes = {0, 63, 64, /* one more */ 255}\n"
 			  "		free_running = yes\n"
 			  "	}\n"
@@ -178,12 +196,13 @@ static void test_values(void **state)
 			  "		pps_error = 5us\n"
 			  "		serial_error = 0.1s\n"
 			  "		serial_offset = 140ms\n"
+			  "		user = root\n"
 			  "	}\n"
 			  "	chrony far { host = 192.0.2.7 port = 1323 }\n"
 			  "	drift_max = 0.25\n"
 			  "	holdover = 2s\n"
+			  "	holdover_time = 1.5h\n"
 			  "	smear = 24h\n"
-			  "	leap_file = /etc/leap\n"
 			  "}\n");
 	const struct owamp_clock_source_config *sources = config.sources;
 
@@ -192,13 +211,14 @@ static void test_values(void **state)
 	assert_int_equal(sources[0].kind, OWAMP_CLOCK_KIND_SHM);
 	assert_int_equal(sources[0].shm.unit, 2);
 	assert_int_equal(sources[0].shm.error_ns, 1500);
+	assert_string_equal(sources[0].shm.user, "nobody");
 	assert_int_equal(sources[1].kind, OWAMP_CLOCK_KIND_CHRONY);
 	assert_string_equal(sources[1].chrony.host, "");
 	assert_string_equal(sources[1].chrony.socket, "/run/chrony/chronyd.sock");
 	assert_string_equal(sources[2].ptp.socket, "/run/a b");
 	assert_int_equal(sources[2].ptp.domain, 255);
 	assert_int_equal(sources[2].ptp.accuracy_ns, 25);
-	assert_int_equal(sources[2].ptp.hop_error_ns, 0);
+	assert_int_equal(sources[2].ptp.hop_error_ns, 70);
 	assert_true(sources[2].ptp.classes[0] == (UINT64_C(1) | UINT64_C(1) << 63));
 	assert_true(sources[2].ptp.classes[1] == 1);
 	assert_true(sources[2].ptp.classes[2] == 0);
@@ -214,13 +234,14 @@ static void test_values(void **state)
 	assert_int_equal(sources[5].gps.pps_error_ns, 5000);
 	assert_int_equal(sources[5].gps.serial_error_ns, 100 * MS);
 	assert_int_equal(sources[5].gps.serial_offset_ns, 140 * MS);
+	assert_string_equal(sources[5].gps.user, "root");
 	assert_string_equal(sources[6].chrony.host, "192.0.2.7");
 	assert_int_equal(sources[6].chrony.port, 1323);
 	assert_string_equal(sources[6].chrony.socket, "");
 	assert_int_equal(config.drift_max_ppb, 250);
 	assert_int_equal(config.holdover_ns, 2 * S);
+	assert_int_equal(config.holdover_time_ns, 5400 * S);
 	assert_int_equal(config.smear_ns, 86400 * S);
-	assert_string_equal(config.leap_file, "/etc/leap");
 }
 
 /* Limits alone leave the sources alone, and an appended class the usual ones. */
@@ -231,6 +252,10 @@ static void test_partly(void **state)
 	(void)state;
 	assert_names(&config, "ptp gps chrony kernel");
 	assert_int_equal(config.holdover_ns, 20000);
+	assert_int_equal(config.holdover_time_ns, 600 * S);
+	config = read_good("clock { holdover_time = 0s }");
+	assert_int_equal(config.holdover_ns, MS);
+	assert_int_equal(config.holdover_time_ns, 0);
 	config = read_good("clock { ptp a { classes += {13} } phc b { timescale = tai } }");
 	assert_names(&config, "a b");
 	assert_int_equal(config.sources[0].ptp.classes[0], 0x20c0);
@@ -252,6 +277,28 @@ static void test_others(void **state)
 
 	(void)state;
 	assert_int_equal(config.drift_max_ppb, 5000);
+}
+
+/* As tzdata has it, from elsewhere, and damaged. */
+static void test_leap_file(void **state)
+{
+	static const char list[] = "#@\t7889270400\n2272060800\t10\n";
+	char path[] = "/tmp/owamp-leap-XXXXXX", text[128], message[128];
+	struct owamp_clock_config config;
+	int fd = mkstemp(path);
+
+	(void)state;
+	assert_true(fd >= 0);
+	assert_int_equal(write(fd, list, sizeof(list) - 1), sizeof(list) - 1);
+	snprintf(text, sizeof(text), "clock {\n\tleap_file = %s\n}\n", path);
+	config = read_good(text);
+	assert_string_equal(config.leap_file, path);
+	assert_int_equal(write(fd, "soon\n", 5), 5);
+	close(fd);
+	snprintf(message, sizeof(message),
+		 ":2: clock: leap_file: %s:3: expected a time in seconds since 1900, in digits", path);
+	read_bad(text, message);
+	assert_int_equal(unlink(path), 0);
 }
 
 static void test_bad(void **state)
@@ -291,6 +338,14 @@ static void test_bad(void **state)
 		 ":1: clock: gps \"a\": port: '0', expected a number from 1 to 65535"},
 		{"clock { gps a { port = 65536 } }",
 		 ":1: clock: gps \"a\": port: '65536', expected a number from 1 to 65535"},
+		{"clock {\n gps a {\n user = nobody.else } }",
+		 ":3: clock: gps \"a\": user: 'nobody.else', expected the name of a user of this host"},
+		{"clock { gps a { user = \"\" } }",
+		 ":1: clock: gps \"a\": user: '', expected the name of a user of this host"},
+		{"clock {\n shm a { user = a234567890123456789012345678901 } }",
+		 ":2: clock: shm \"a\": user: 'a234567890123456789012345678901', expected the name of a user "
+		 "of "
+		 "this host"},
 		{"clock { shm a { unit = 256 } }",
 		 ":1: clock: shm \"a\": unit: '256', expected a number from 0 to 255"},
 		{"clock { chrony a {\n host = ::1\n socket = /run/x\n } }",
@@ -313,12 +368,21 @@ static void test_bad(void **state)
 		 ":1: clock: drift_max: '5.', expected parts per million from 0.001 to 500, without a unit"},
 		{"clock { holdover = 17s }", ":1: clock: holdover: '17s', expected a time from 0s to 16s "
 					     "with unit ns, us, ms, s, min or h"},
+		{"clock { holdover_time = 25h }", ":1: clock: holdover_time: '25h', expected a time from 0s "
+						  "to 24h with unit ns, us, ms, s, min or h"},
 		{"clock { smear = yes }",
 		 ":1: clock: smear: 'yes', expected a time from 1s to 48h with unit ns, "
 		 "us, ms, s, min or h, or no"},
 		{"clock { smear = 0s }",
 		 ":1: clock: smear: '0s', expected a time from 1s to 48h with unit ns, "
 		 "us, ms, s, min or h, or no"},
+		{"clock {\n leap_file = /nowhere/leap\n}",
+		 ":2: clock: leap_file: /nowhere/leap: No such file or directory"},
+		{"clock { smear = 1s\nleap_file = /nowhere/leap }",
+		 ":2: clock: leap_file: /nowhere/leap: No such file or directory"},
+		{"clock { leap_file = /dev/null }",
+		 ":1: clock: leap_file: '/dev/null', expected a leap-seconds.list"},
+		{"clock { leap_file = /etc }", ":1: clock: leap_file: '/etc', expected a leap-seconds.list"},
 		{"clock { leap_file = \"\" }",
 		 ":1: clock: leap_file: '', expected an absolute path of at most 107 octets"},
 		{"clock {\n ptp a { }\n ptp a { }\n}", ":3: clock: found duplicate title 'a'"},
@@ -338,6 +402,8 @@ static void test_bad(void **state)
 		{"clock = 5\n", ":1: missing opening brace for section 'clock'"},
 		{"user = x\nclock {\n ptp a {\n", ":2: brace without an end, expected }"},
 		{"listen = {\nclock { }\n", ":1: brace without an end, expected }"},
+		{"clock {\n}\n}\n", ":3: unexpected closing brace"},
+		{"other { }\n}\nclock { }\n", ":2: unexpected closing brace"},
 		{"clock { /* ptp a { } }\n", ":1: comment without an end, expected */"},
 		{"clock { # what\n /* is\n\n this */ ptp a { // it\n domain\n= 999 } }",
 		 ":6: clock: ptp \"a\": domain: '999', expected a number from 0 to 255"},
@@ -388,7 +454,7 @@ static void test_no_section(void **state)
 static void test_starts(void **state)
 {
 	struct owamp_clock_config config =
-		read_good("clock { kernel \"a kernel\" { } leap_file = /nowhere }");
+		read_good("clock { kernel \"a kernel\" { } leap_file = " OWAMP_CLOCK_LEAP_FILE " }");
 	struct owamp_clock *clock;
 	char error[256] = "";
 
@@ -400,17 +466,13 @@ static void test_starts(void **state)
 int main(void)
 {
 	static const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_nothing),
-		cmocka_unit_test(test_example),
-		cmocka_unit_test(test_example_complete),
-		cmocka_unit_test(test_values),
-		cmocka_unit_test(test_partly),
-		cmocka_unit_test(test_others),
-		cmocka_unit_test(test_bad),
-		cmocka_unit_test(test_count),
-		cmocka_unit_test(test_no_file),
-		cmocka_unit_test(test_no_section),
-		cmocka_unit_test(test_starts),
+		cmocka_unit_test(test_nothing),    cmocka_unit_test(test_no_clock),
+		cmocka_unit_test(test_example),    cmocka_unit_test(test_example_complete),
+		cmocka_unit_test(test_values),     cmocka_unit_test(test_partly),
+		cmocka_unit_test(test_others),     cmocka_unit_test(test_bad),
+		cmocka_unit_test(test_count),      cmocka_unit_test(test_no_file),
+		cmocka_unit_test(test_no_section), cmocka_unit_test(test_starts),
+		cmocka_unit_test(test_leap_file),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

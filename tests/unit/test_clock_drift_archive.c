@@ -66,7 +66,8 @@ static void host_open(struct host *host)
 {
 	struct owamp_clock_config config = {.count = 1,
 					    .drift_max_ppb = OWAMP_CLOCK_DRIFT_MAX_PPB,
-					    .holdover_ns = OWAMP_CLOCK_HOLDOVER_NS};
+					    .holdover_ns = OWAMP_CLOCK_HOLDOVER_NS,
+					    .holdover_time_ns = OWAMP_CLOCK_HOLDOVER_TIME_NS};
 
 	(void)snprintf(config.sources[0].name, sizeof config.sources[0].name, "only");
 	assert_int_equal(select_new(&host->select, &config), 0);

@@ -140,18 +140,21 @@ static bool is_confirmed(const struct world *world, const struct owamp_clock_sou
 /*
  * Whoever says what is seconds off, while somebody says what is right, ends S
  * and raises the alarm, for that round and nine more; and the bound is then
- * that of the one furthest out, so it is true as well.
+ * that of the one furthest out, so it is true as well. If he has fallen silent
+ * it is as if he had said nothing.
  */
 static void check_liars(struct run *run)
 {
 	struct world *world = &run->world;
 	struct owamp_clock_status status;
-	bool liar = false, honest = false;
+	bool liar = false, honest = false, remembered = false;
 
 	if (!world->liars)
 		return;
 	select_status(run->select, &status);
 	for (size_t i = 0; i < world->config.count; i++) {
+		if (status.sources[i].state == OWAMP_CLOCK_HOLDOVER && world->sources[i].lie_ns != 0)
+			remembered = true;
 		if (!is_confirmed(world, &status.sources[i]))
 			continue;
 		if (world->sources[i].lie_ns != 0)
@@ -159,6 +162,8 @@ static void check_liars(struct run *run)
 		else
 			honest = true;
 	}
+	if (remembered && honest)
+		fail_run(run, "a lie outlives its liar");
 	if (liar && honest) {
 		run->contradicted = QUIET_AFTER;
 		run->tally->disagreements++;

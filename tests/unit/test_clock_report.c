@@ -171,7 +171,7 @@ static void test_text(void **state)
 	assert_string_equal(
 		print(&status, false, text),
 		"This host's clock is within 3.2 us of UTC (PTP), synchronized, for 1 h 12 min.\n"
-		"  steered by   ptp4l or phc2sys\n"
+		"  steered by   ptp4l, phc2sys or the like\n"
 		"  grows by     1.1 us a second while nothing is measured\n"
 		"  TAI - UTC    37 s\n"
 		"\n"
@@ -215,7 +215,7 @@ static void test_text_trouble(void **state)
 		"NOT synchronized: the sources contradict each other.\n"
 		"This host's clock is taken to be within 5.1 s of UTC (PTP).\n"
 		"ALARM: gps contradicts eth0\n"
-		"  steered by   ptp4l or phc2sys\n"
+		"  steered by   ptp4l, phc2sys or the like\n"
 		"  grows by     1.1 us a second while nothing is measured\n"
 		"  leap second  is left out at the end of the UTC day\n"
 		"  TAI - UTC    37 s\n"
@@ -320,13 +320,83 @@ static void test_width(void **state)
 	}
 }
 
+static void assert_clean(const char *words, const char *wanted)
+{
+	char text[64];
+
+	snprintf(text, sizeof(text), "%s", words);
+	assert_ptr_equal(clock_report_clean(text), (void *)text);
+	assert_string_equal(text, wanted);
+}
+
+/* U+009B is what ESC [ is, to some terminals; U+00A0, u with dots and a cut character are not. */
+static void test_clean(void **state)
+{
+	(void)state;
+	assert_clean("", "");
+	assert_clean("all ~ of it", "all ~ of it");
+	assert_clean("a\033[2Jb\r\n\t\a\177c", "a?[2Jb?????c");
+	assert_clean("a\302\2332Jb\302\200\302\237", "a?2Jb??");
+	assert_clean("\302\240 \303\274 \302", "\302\240 \303\274 \302");
+}
+
+/* Whoever sent it, or made a source say it. */
+static void test_text_hostile(void **state)
+{
+	struct owamp_clock_status status = good_status(), parsed;
+	json_t *object;
+	char text[TEXT];
+
+	(void)state;
+	strcpy(status.alarm, "a\033]0;x\alarm");
+	strcpy(status.sources[0].name, "e\033[31mth0");
+	strcpy(status.sources[1].text, "no\033cfix");
+	print(&status, false, text);
+	assert_null(strpbrk(text, "\033\a"));
+	assert_non_null(strstr(text, "ALARM: a?]0;x?larm\n"));
+	assert_non_null(strstr(text, "* e?[31mth0 "));
+	assert_non_null(strstr(text, "      no?cfix\n"));
+	object = clock_report_json(&status);
+	assert_int_equal(clock_report_parse(object, &parsed), 0);
+	json_decref(object);
+	assert_string_equal(parsed.alarm, "a?]0;x?larm");
+	assert_string_equal(parsed.sources[0].name, "e?[31mth0");
+	assert_string_equal(parsed.sources[1].text, "no?cfix");
+}
+
+static void assert_json_string(const char *words, const char *wanted)
+{
+	json_t *string = clock_report_string(words);
+
+	assert_non_null(string);
+	assert_string_equal(json_string_value(string), wanted);
+	json_decref(string);
+}
+
+static void test_json_string(void **state)
+{
+	char longer[600], wanted[600];
+
+	(void)state;
+	assert_json_string("", "");
+	assert_json_string("\303\274 is u", "\303\274 is u");
+	assert_json_string("/tmp/\377\303\274x: no", "/tmp/???x: no");
+	memset(longer, 'x', sizeof(longer) - 1);
+	longer[sizeof(longer) - 1] = '\0';
+	memcpy(wanted, longer, sizeof(wanted));
+	longer[0] = '\377';
+	wanted[0] = '?';
+	assert_json_string(longer, wanted);
+}
+
 static void test_json(void **state)
 {
 	struct owamp_clock_status status = good_status();
 	static const char wanted[] =
 		"{\"time\": \"2026-11-21T03:00:21.880Z\", \"synchronized\": true, \"disagreement\": false, "
 		"\"source\": \"ptp\", \"bound_ns\": 3200, \"drift_ppb\": 1100, \"age_ns\": 412000000, "
-		"\"since_s\": 4320.0, \"holdover\": false, \"steered_by\": \"ptp4l or phc2sys\", \"steps\": "
+		"\"since_s\": 4320.0, \"holdover\": false, \"steered_by\": \"ptp4l, phc2sys or the like\", "
+		"\"steps\": "
 		"0, "
 		"\"last_step_ns\": null, \"last_step_age_ns\": null, \"stepped_ns\": 0, \"leap\": 0, "
 		"\"tai_utc\": 37, \"alarm\": null, \"sources\": ["
@@ -675,6 +745,9 @@ int main(void)
 		cmocka_unit_test(test_text_holdover),
 		cmocka_unit_test(test_colour),
 		cmocka_unit_test(test_width),
+		cmocka_unit_test(test_clean),
+		cmocka_unit_test(test_text_hostile),
+		cmocka_unit_test(test_json_string),
 		cmocka_unit_test(test_json),
 		cmocka_unit_test(test_json_octets),
 		cmocka_unit_test(test_parse),

@@ -91,9 +91,8 @@ static void it_ends_when_they_have_agreed_for_ten_rounds(void **state)
 	}
 	assert_true(bench->status.sources[0].contradicted);
 	assert_string_equal(bench->status.alarm,
-			    "a and b contradicted each other 9 rounds ago, which counts for 10");
-	assert_string_equal(bench->status.sources[0].text,
-			    "contradicted b 9 rounds ago, which counts for 10");
+			    "a and b contradicted each other 9 s ago, which counts for 10 s");
+	assert_string_equal(bench->status.sources[0].text, "contradicted b 9 s ago, which counts for 10 s");
 	say_two(bench, 310, 0);
 	assert_false(bench->snapshot.disagreement);
 	assert_true(bench->snapshot.synchronized);
@@ -159,7 +158,8 @@ static void who_is_contradicted_has_no_holdover(void **state)
 	bench_free(bench);
 }
 
-static void a_holdover_contradicts_nobody(void **state)
+/* It cannot be asked again. There is nobody to wait for, so S stays, and is the live one's. */
+static void a_holdover_that_is_contradicted_ends(void **state)
 {
 	struct bench *bench = bench_of(2);
 
@@ -167,9 +167,113 @@ static void a_holdover_contradicts_nobody(void **state)
 	says(bench, 0, 310, 2100, 0);
 	next_round(bench);
 	is_absent(bench, 0, "gone");
-	says(bench, 1, 3 * SECOND, 20000, 0);
+	next_round(bench);
+	assert_true(bench->status.holdover);
+	says(bench, 1, 50 * MS, MS, 0);
 	next_round(bench);
 	assert_false(bench->snapshot.disagreement);
+	assert_true(bench->snapshot.synchronized);
+	assert_int_equal(bench->snapshot.bound_ns, 51 * MS);
+	assert_int_equal(used(bench), 1);
+	assert_false(bench->status.holdover);
+	assert_int_equal(bench->status.sources[0].state, OWAMP_CLOCK_ABSENT);
+	assert_false(bench->status.sources[0].measured);
+	assert_string_equal(bench->status.sources[0].text,
+			    "silent for 2 s (gone): its last word was contradicted by b");
+	assert_string_equal(bench->status.alarm, "");
+	/* It does not come back by b's falling silent too, nor by what b says then. */
+	is_absent(bench, 1, "");
+	next_round(bench);
+	says(bench, 1, 0, 1000, 0);
+	next_round(bench);
+	assert_int_equal(used(bench), 1);
+	assert_int_equal(bench->status.sources[0].state, OWAMP_CLOCK_ABSENT);
+	/* When it is heard again it is as good as any. */
+	says(bench, 0, 0, 500, 0);
+	says(bench, 1, 0, 1000, 0);
+	next_round(bench);
+	assert_int_equal(bench->status.sources[0].state, OWAMP_CLOCK_VALID);
+	is_absent(bench, 0, "away");
+	next_round(bench);
+	assert_string_equal(bench->status.sources[0].text, "away");
+	bench_free(bench);
+}
+
+/* In its first round as well; and it need not be in use. */
+static void at_once_and_used_or_not(void **state)
+{
+	struct bench *bench = bench_of(3);
+
+	(void)state;
+	says(bench, 0, 310, 2100, 0);
+	next_round(bench);
+	is_absent(bench, 0, "");
+	says(bench, 1, 0, 1000, 0);
+	next_round(bench);
+	assert_int_equal(used(bench), 1);
+	assert_int_equal(bench->status.sources[0].state, OWAMP_CLOCK_HOLDOVER);
+	is_absent(bench, 1, "");
+	says(bench, 2, -MS, 1000, 0);
+	next_round(bench);
+	assert_int_equal(used(bench), 2);
+	assert_true(bench->snapshot.synchronized);
+	for (size_t i = 0; i < 2; i++) {
+		assert_int_equal(bench->status.sources[i].state, OWAMP_CLOCK_ABSENT);
+		assert_non_null(
+			strstr(bench->status.sources[i].text, ": its last word was contradicted by c"));
+	}
+	bench_free(bench);
+}
+
+/* 2110 and 20000 apart they touch, and its age counts: 1 ppm for 1 s. */
+static void one_that_agrees_leaves_it(void **state)
+{
+	struct bench *bench = bench_of(2);
+
+	(void)state;
+	for (int64_t more = 0; more <= 1; more++) {
+		says(bench, 0, 310, 2100, 0);
+		says(bench, 1, 0, 20000, 0);
+		next_round(bench);
+		is_absent(bench, 0, "");
+		says(bench, 1, 310 + 2100 + 1000 + 20000 + more, 20000, 0);
+		next_round(bench);
+		assert_int_equal(used(bench), more);
+		assert_int_equal(bench->status.holdover, !more);
+	}
+	bench_free(bench);
+}
+
+/* Nor do half a second of a smeared leap second end it, nor one that has not been confirmed since a step. */
+static void who_does_not_count_leaves_it_too(void **state)
+{
+	struct bench *bench = bench_of(2);
+
+	(void)state;
+	bench->facts.smear_ns = 400 * MS;
+	says(bench, 0, 0, 2100, 0);
+	next_round(bench);
+	is_absent(bench, 0, "");
+	says(bench, 1, 400 * MS, 20000, 0);
+	next_round(bench);
+	assert_int_equal(bench->status.sources[0].state, OWAMP_CLOCK_HOLDOVER);
+	bench_free(bench);
+	bench = bench_of(2);
+	says(bench, 0, 0, 2100, 0);
+	next_round(bench);
+	select_stepped(bench->select, bench->facts.mono_ns, SECOND);
+	for (int i = 0; i < 2; i++) {
+		says(bench, 0, 0, 2100, 0);
+		next_round(bench);
+	}
+	is_absent(bench, 0, "");
+	says(bench, 1, SECOND, 2100, 0);
+	next_round(bench);
+	assert_true(bench->status.holdover);
+	says(bench, 1, SECOND, 2100, 0);
+	next_round(bench);
+	assert_false(bench->status.holdover);
+	assert_int_equal(used(bench), 1);
 	bench_free(bench);
 }
 
@@ -288,7 +392,10 @@ int main(void)
 		cmocka_unit_test(one_more_contradiction_begins_anew),
 		cmocka_unit_test(it_ends_when_one_has_not_been_valid_for_ten_rounds),
 		cmocka_unit_test(who_is_contradicted_has_no_holdover),
-		cmocka_unit_test(a_holdover_contradicts_nobody),
+		cmocka_unit_test(a_holdover_that_is_contradicted_ends),
+		cmocka_unit_test(at_once_and_used_or_not),
+		cmocka_unit_test(one_that_agrees_leaves_it),
+		cmocka_unit_test(who_does_not_count_leaves_it_too),
 		cmocka_unit_test(a_third_one_decides_nothing),
 		cmocka_unit_test(one_that_agrees_with_both_is_not_used_either),
 		cmocka_unit_test(a_smeared_leap_second_is_no_contradiction),

@@ -50,21 +50,60 @@ static void the_kernel_is_passed_over_where_chronyd_is_asked(void **state)
 	assert_false(bench->snapshot.disagreement);
 	assert_int_equal(bench->snapshot.bound_ns, 6 * MS);
 	assert_int_equal(bench->status.sources[0].state, OWAMP_CLOCK_DOUBTFUL);
-	assert_string_equal(
-		bench->status.sources[0].text,
-		"chronyd keeps it, without the correction it still makes; chronyd itself is asked");
-	/* One that only measures, another that is doubtful itself, or none: the account is somebody else's.
-	 */
+	assert_string_equal(bench->status.sources[0].text,
+			    "chronyd itself is asked, and keeps it without the correction it still makes; if "
+			    "chronyd only "
+			    "measures (-x) and another daemon keeps it, configure no source chrony");
+	/* Not seen yet to steer, or doubtful for whatever reason: it may well be. */
 	says(bench, 0, 0, 1000, 0);
-	says(bench, 1, 0, MS, 0);
+	says(bench, 1, -5 * MS, MS, 0);
 	bench->readings[1].steers = false;
 	next_round(bench);
-	assert_int_equal(bench->status.sources[0].state, OWAMP_CLOCK_VALID);
+	assert_int_equal(bench->status.sources[0].state, OWAMP_CLOCK_DOUBTFUL);
+	assert_false(bench->snapshot.disagreement);
 	says(bench, 0, 0, 1000, 0);
-	bench->readings[1].steers = true;
 	bench->readings[1].state = OWAMP_CLOCK_DOUBTFUL;
 	next_round(bench);
-	assert_int_equal(used(bench), 0);
+	assert_int_equal(bench->status.sources[0].state, OWAMP_CLOCK_DOUBTFUL);
+	/* There is none. */
+	says(bench, 0, 0, 1000, 0);
+	is_absent(bench, 1, "");
+	next_round(bench);
+	assert_int_equal(bench->status.sources[0].state, OWAMP_CLOCK_VALID);
+	bench_free(bench);
+}
+
+/* chronyd's very first answer does not say yet that it steers: no alarm because of that. */
+static void the_first_round_is_no_contradiction(void **state)
+{
+	static const enum owamp_clock_kind kinds[] = {OWAMP_CLOCK_KIND_KERNEL, OWAMP_CLOCK_KIND_CHRONY};
+	struct bench *bench = bench_new(2, kinds);
+
+	(void)state;
+	says(bench, 0, 0, 1000, 0);
+	says(bench, 1, -20 * MS, MS, 0);
+	next_round(bench);
+	assert_string_equal(bench->status.alarm, "");
+	assert_int_equal(used(bench), 1);
+	bench_free(bench);
+}
+
+static void an_expired_table_of_leap_seconds_is_an_alarm(void **state)
+{
+	struct bench *bench = bench_of(1);
+
+	(void)state;
+	says(bench, 0, 0, 1000, 0);
+	bench->facts.smear_ns = 500 * MS;
+	bench->facts.smear_unknown = true;
+	next_round(bench);
+	assert_string_equal(bench->status.alarm,
+			    "leap_file has expired: the bound has what a smeared leap second may be off; "
+			    "install a newer tzdata");
+	assert_int_equal(bench->snapshot.bound_ns, 500 * MS + 1000);
+	bench->facts.smear_unknown = false;
+	next_round(bench);
+	assert_string_equal(bench->status.alarm, "");
 	bench_free(bench);
 }
 
@@ -201,17 +240,53 @@ static void ages_are_in_one_unit(void **state)
 	assert_string_equal(words_age(text, 7200 * SECOND), "2 h");
 }
 
+/* Until there are twelve, the stated error counts twice. */
+static void a_bound_of_few_readings_says_so(void **state)
+{
+	static const char *const few[] = {
+		"used: the only one that vouches; 1 reading so far: the bound is larger until there are 12",
+		"used: the only one that vouches; 2 readings so far: the bound is larger until there are 12",
+	};
+	struct bench *bench = bench_of(1);
+
+	(void)state;
+	for (int i = 1; i < 14; i++) {
+		says_raw(bench, 0, 0, 1000);
+		next_round(bench);
+		assert_int_equal(bench->status.sources[0].error_ns, i < 12 ? 2000 : 1000);
+		if (i <= 2)
+			assert_string_equal(bench->status.sources[0].text, few[i - 1]);
+		else
+			assert_int_equal(strstr(bench->status.sources[0].text, "so far") != NULL, i < 12);
+	}
+	/* What scatters more than that is not made smaller by more of it; nor is what is filtered. */
+	for (int i = 0; i < 2; i++) {
+		bench_free(bench);
+		bench = bench_of(1);
+		for (int j = 0; j < 6; j++) {
+			says_raw(bench, 0, i == 0 && j % 2 ? 5000 : 0, 1000);
+			bench->readings[0].filtered = i == 1;
+			next_round(bench);
+		}
+		assert_null(strstr(bench->status.sources[0].text, "so far"));
+	}
+	bench_free(bench);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(the_kernel_tells_who_steers),
 		cmocka_unit_test(the_kernel_is_passed_over_where_chronyd_is_asked),
+		cmocka_unit_test(the_first_round_is_no_contradiction),
+		cmocka_unit_test(an_expired_table_of_leap_seconds_is_an_alarm),
 		cmocka_unit_test(a_source_that_steers_knows_better),
 		cmocka_unit_test(two_that_steer_are_an_alarm_but_no_disagreement),
 		cmocka_unit_test(a_line_says_why),
 		cmocka_unit_test(a_long_line_is_cut_off),
 		cmocka_unit_test(bounds_are_rounded_up),
 		cmocka_unit_test(offsets_have_a_sign),
+		cmocka_unit_test(a_bound_of_few_readings_says_so),
 		cmocka_unit_test(ages_are_in_one_unit),
 	};
 

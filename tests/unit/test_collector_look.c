@@ -181,13 +181,46 @@ static void test_count_of_drops(void **state)
 	assert_true(inlet_drops(&inlet) == 18);
 }
 
+/* By hand: sampled at 1000, read 30 later, stamped before. What was not vouched for at reading is not at all.
+ */
+static void test_bound_of_what_waited(void **state)
+{
+	static const struct {
+		int64_t read, stamped, worse;
+	} cases[] = {{1030, 1029, 1030}, {1030, 1000, 1030}, {1030, 970, 1030}, {1030, 969, 969},
+		     {1000, 1000, 1000}, {1000, 999, 999},   {990, 995, 990},   {990, 980, 980}};
+	struct owamp_collector collector = {.setting = {.shift_ns = 0}};
+	struct reading reading = {.snapshot = {.synchronized = true,
+					       .bound_ns = 1024,
+					       .sampled_at_mono = 1000 * MS,
+					       .drift_ppb = 1000000,
+					       .vouched_until_mono = 1020 * MS}};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+		reading.mono_ns = cases[i].read * MS;
+		assert_int_equal(worse_mono(&reading, cases[i].stamped * MS), cases[i].worse * MS);
+	}
+	reading.mono_ns = 1030 * MS;
+	reading.estimate = owamp_error_estimate(31024, false);
+	/* 1024 + 1000 ppm of 100 ms. */
+	assert_in_range(bound_at(&reading, 900 * MS), 101024, 101024 + 1001);
+	reading.deviation_ns = -7;
+	assert_in_range(bound_at(&reading, 900 * MS), 101031, 101031 + 1001);
+	reading.deviation_ns = 0;
+	assert_false(
+		owamp_error_estimate_synchronized(error_estimate(&collector, &reading, 900 * MS, 50, true)));
+	assert_in_range(owamp_error_estimate_ns(error_estimate(&collector, &reading, 900 * MS, 50, true)),
+			101074, 101074 + 1001 + 1000);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_middle),         cmocka_unit_test(test_short_timeout),
 		cmocka_unit_test(test_last),           cmocka_unit_test(test_outage),
 		cmocka_unit_test(test_overdue),        cmocka_unit_test(test_slow),
-		cmocka_unit_test(test_count_of_drops),
+		cmocka_unit_test(test_count_of_drops), cmocka_unit_test(test_bound_of_what_waited),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

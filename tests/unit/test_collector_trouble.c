@@ -130,12 +130,60 @@ static void test_unstamped_while_locked(void **state)
 	assert_true(owamp_error_estimate_ns(record->receive_error) >= HELD);
 }
 
+/* A millisecond a second. */
+#define DRIFT_PPB 1000000
+
+static int set_up_drifting(void **state)
+{
+	perfect.reading.drift_ppb = DRIFT_PPB;
+	return link_set_up(state);
+}
+
+static int tear_down_drifting(void **state)
+{
+	int error = link_tear_down(state);
+
+	perfect.reading.drift_ppb = 0;
+	return error;
+}
+
+static int64_t sampled_mono(const struct link *link)
+{
+	struct owamp_clock_snapshot snapshot;
+
+	owamp_clock_read(owamp_engine_clock(link->engine), &snapshot);
+	return snapshot.sampled_at_mono;
+}
+
+/* What waited is stamped from before the clock's latest sample: it may have been further off then. */
+static void test_clock_sampled_while_locked(void **state)
+{
+	struct link *link = *state;
+	struct owamp_collector *collector = owamp_engine_collector(link->engine);
+	int64_t stamped, sampled, bound;
+
+	link_plan(link, 10, 1 * MS, 10000 * MS, 0);
+	link_start_receiver(link);
+	collector_lock(collector);
+	link_send_packet(link, link->sender_fd, 0);
+	stamped = owamp_mono_ns();
+	link_until((sampled = sampled_mono(link)) > stamped + 500 * MS);
+	collector_unlock(collector);
+	link_until(link->record_count == 1);
+	bound = (sampled - stamped) / (1000 * MS / DRIFT_PPB);
+	assert_true(owamp_error_estimate_ns(link->records[0].receive_error) >= bound);
+	assert_true(owamp_error_estimate_synchronized(link->records[0].receive_error));
+	assert_true(link_receive_health(link).clock_bound_max_ns >= bound);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		LINK_TEST(test_port_outlives_broken_session),
 		LINK_TEST(test_overflow_after_empty),
 		LINK_TEST(test_unstamped_while_locked),
+		cmocka_unit_test_setup_teardown(test_clock_sampled_while_locked, set_up_drifting,
+						tear_down_drifting),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -203,14 +203,14 @@ static void test_durations(void **state)
 	for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++) {
 		snprintf(text, sizeof(text), "\nkeep = \"%s\"\n", wrong[i]);
 		snprintf(message, sizeof(message),
-			 "2: keep: '%s', expected a time from 1.0 to 315360000 s as NUMBER[us|ms|s|min|h|d], "
+			 "2: keep: '%s', expected a time from 1.0 to 315360000 s as NUMBER[ns|us|ms|s|min|h|d], "
 			 "such as "
 			 "0.5, 90s or 1d",
 			 wrong[i]);
 		read_bad(text, message);
 	}
 	read_bad("handshake_timeout = 0.09\n", "1: handshake_timeout: '0.09', expected a time from 0.1 to "
-					       "3600 s as NUMBER[us|ms|s|min|h|d], such as "
+					       "3600 s as NUMBER[ns|us|ms|s|min|h|d], such as "
 					       "0.5, 90s or 1d");
 	config_free(read_good("end_delay = 0\n"));
 }
@@ -334,7 +334,7 @@ static void test_comments(void **state)
 
 	read_bad("# 1\n# 2\nuser = a # 3\n/* 4\n5 */ // 5\nfoo = 1\n", "6: no such option 'foo'");
 	read_bad("# 1\nkeep = x\n", "2: keep: 'x', expected a time from 1.0 to 315360000 s as "
-				    "NUMBER[us|ms|s|min|h|d], such as 0.5, 90s "
+				    "NUMBER[ns|us|ms|s|min|h|d], such as 0.5, 90s "
 				    "or 1d");
 	read_bad("user = a\n/* keep = 1\n", "2: comment without an end, expected */");
 }

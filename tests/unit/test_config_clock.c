@@ -85,10 +85,13 @@ static void test_bad_section(void **state)
 		 "4: clock: ptp \"grand\": free_running: 'perhaps', expected yes or no");
 	read_bad("clock {\n\tptp \"a\" { }\n}\nclock { }\n",
 		 "4: clock: is given twice, expected one section");
+	/* What a copy that was cut short looks like. */
+	read_bad("user = x\nclock {\n\tptp \"a\" { socket = /x", "2: brace without an end, expected }");
+	read_bad("listen = {\n\"[::]:861\",", "1: brace without an end, expected }");
 	read_bad("clock {\n\tcaesium \"a\" { }\n}\n", "2: clock: no such option 'caesium'");
 	read_bad("clock {\n\tkeep = 1d\n}\n", "2: clock: no such option 'keep'");
 	read_bad("clock {\n}\nkeep = soon\n", "3: keep: 'soon', expected a time from 1.0 to 315360000 s as "
-					      "NUMBER[us|ms|s|min|h|d], such as "
+					      "NUMBER[ns|us|ms|s|min|h|d], such as "
 					      "0.5, 90s or 1d");
 }
 
@@ -153,30 +156,30 @@ static void test_clock_status(void **state)
 	    "options --clock-status and --check-config: expected one of the two\n");
 }
 
-/* The file that smearing needs is looked at, and sources that are not there are no mistake. */
+/* A file that is named is looked at, and sources that are not there are no mistake. */
 static void test_check(void **state)
 {
+	static const char *const more[] = {"", "\tsmear = 24h\n"};
 	struct file leap = make_file("nonsense\n"), file;
 	struct outcome outcome;
 	char text[400];
 
 	(void)state;
-	snprintf(text, sizeof(text),
-		 "clock {\n\tptp \"p\" { socket = /nowhere/ptp4l }\n\tleap_file = %s\n}\n", leap.path);
-	file = make_file(text);
+	file = make_file("clock {\n\tptp \"p\" { socket = /nowhere/ptp4l }\n}\n");
 	outcome = run("--check-config", "-c", file.path, NULL);
 	assert_string_equal(outcome.err, "");
 	assert_int_equal(outcome.exit_status, 0);
 	close(file.fd);
-	snprintf(text, sizeof(text),
-		 "clock {\n\tptp \"p\" { socket = /nowhere/ptp4l }\n\tleap_file = %s\n\tsmear = 24h\n}\n",
-		 leap.path);
-	file = make_file(text);
-	outcome = run("--check-config", "-c", file.path, NULL);
-	assert_int_equal(outcome.exit_status, 1);
-	snprintf(text, sizeof(text), "clock: %s", leap.path);
-	assert_memory_equal(outcome.err, text, strlen(text));
-	close(file.fd);
+	for (size_t i = 0; i < sizeof(more) / sizeof(more[0]); i++) {
+		snprintf(text, sizeof(text), "clock {\n%s\tleap_file = %s\n}\n", more[i], leap.path);
+		file = make_file(text);
+		outcome = run("--check-config", "-c", file.path, NULL);
+		assert_int_equal(outcome.exit_status, 1);
+		snprintf(text, sizeof(text), "%s:%zu: clock: leap_file: %s:1: expected a time ", file.path,
+			 2 + i, leap.path);
+		assert_memory_equal(outcome.err, text, strlen(text));
+		close(file.fd);
+	}
 	close(leap.fd);
 }
 
@@ -207,6 +210,7 @@ static void test_same(void **state)
 	DIFFERS(count, 5);
 	DIFFERS(drift_max_ppb, 1);
 	DIFFERS(holdover_ns, 1);
+	DIFFERS(holdover_time_ns, 1);
 	DIFFERS(smear_ns, 1);
 	DIFFERS(leap_file[3], 'x');
 	DIFFERS(sources[0].kind, OWAMP_CLOCK_KIND_PHC);
@@ -226,8 +230,10 @@ static void test_same(void **state)
 	DIFFERS(sources[2].gps.pps_error_ns, 1);
 	DIFFERS(sources[2].gps.serial_error_ns, 1);
 	DIFFERS(sources[2].gps.serial_offset_ns, 1);
+	DIFFERS(sources[2].gps.user[0], 'x');
 	DIFFERS(sources[3].shm.unit, 2);
 	DIFFERS(sources[3].shm.error_ns, 1);
+	DIFFERS(sources[3].shm.user[0], 'x');
 	DIFFERS(sources[4].chrony.host[0], '8');
 	DIFFERS(sources[4].chrony.port, 1);
 	DIFFERS(sources[4].chrony.socket[0], 'x');

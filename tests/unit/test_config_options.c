@@ -373,7 +373,7 @@ static void test_reload(void **state)
 	assert_null(config_reload(5, argv, keep_log, &log));
 	assert_int_equal(log.lines, 1);
 	snprintf(wanted, sizeof(wanted),
-		 "%s:1: keep: 'x', expected a time from 1.0 to 315360000 s as NUMBER[us|ms|s|min|h|d], such "
+		 "%s:1: keep: 'x', expected a time from 1.0 to 315360000 s as NUMBER[ns|us|ms|s|min|h|d], such "
 		 "as "
 		 "0.5, 90s "
 		 "or 1d",

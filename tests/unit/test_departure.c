@@ -255,6 +255,25 @@ static void test_set(void **state)
 	assert_int_equal(send_now(fixture), 0x8004);
 }
 
+/* While it sent, or when somebody looks: once is enough. */
+static void test_contradiction(void **state)
+{
+	struct fixture *fixture = *state;
+
+	world.call_ns = 0;
+	(void)send_now(fixture);
+	assert_false(health_of(fixture).clock_contradiction);
+	world.snapshot.disagreement = true;
+	assert_true(health_of(fixture).clock_contradiction);
+	world.snapshot.disagreement = false;
+	assert_false(health_of(fixture).clock_contradiction);
+	world.snapshot.disagreement = true;
+	world.now += SECOND;
+	(void)send_now(fixture);
+	world.snapshot.disagreement = false;
+	assert_true(health_of(fixture).clock_contradiction);
+}
+
 /* An estimate is for a while, but not for longer than what it was made from. */
 static void test_outdated(void **state)
 {
@@ -500,11 +519,11 @@ static void test_one_at_a_time(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		WORLD_TEST(test_times),        WORLD_TEST(test_estimate),    WORLD_TEST(test_stamped),
-		WORLD_TEST(test_stamped_late), WORLD_TEST(test_not_stamped), WORLD_TEST(test_absurd),
-		WORLD_TEST(test_refused_once), WORLD_TEST(test_share),       WORLD_TEST(test_one_at_a_time),
-		WORLD_TEST(test_set),          WORLD_TEST(test_outdated),    WORLD_TEST(test_clock),
-		WORLD_TEST(test_interrupted),
+		WORLD_TEST(test_times),        WORLD_TEST(test_estimate),      WORLD_TEST(test_stamped),
+		WORLD_TEST(test_stamped_late), WORLD_TEST(test_not_stamped),   WORLD_TEST(test_absurd),
+		WORLD_TEST(test_refused_once), WORLD_TEST(test_share),         WORLD_TEST(test_one_at_a_time),
+		WORLD_TEST(test_set),          WORLD_TEST(test_outdated),      WORLD_TEST(test_clock),
+		WORLD_TEST(test_interrupted),  WORLD_TEST(test_contradiction),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -3,7 +3,9 @@
 #include "reference.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <owamp/error.h>
@@ -325,6 +327,68 @@ static void test_smear_most(void **state)
 	assert_int_equal(leap_smear_most(&table, DAY, Y2017 * SECOND + DAY), 0);
 }
 
+/* What the file does not know any more may be smeared half a day before it. */
+static void test_smear_expired(void **state)
+{
+	const int64_t end = EXPIRY * SECOND - DAY / 2 - 2 * SECOND;
+	struct leap_table table, none = {0};
+
+	(void)state;
+	load_real(&table);
+	assert_true(leap_smear_is_known(&table, DAY, end - 1));
+	assert_int_equal(leap_smear_most(&table, DAY, end - 1), 0);
+	assert_false(leap_smear_is_known(&table, DAY, end));
+	/* At the end of a second that is deleted: 43201 s of 86399. */
+	assert_int_equal(leap_smear_most(&table, DAY, end), INT64_C(500017362));
+	assert_int_equal(leap_smear_most(&table, DAY, (EXPIRY + 86400 * 1000) * SECOND), INT64_C(500017362));
+	assert_int_equal(leap_smear_most(&none, DAY, Y2017 * SECOND), INT64_C(500017362));
+	assert_int_equal(leap_smear_most(&table, SECOND, EXPIRY * SECOND), SECOND);
+	assert_int_equal(leap_smear_most(&table, 0, EXPIRY * SECOND), 0);
+}
+
+static void write_file(const char *path, const char *text, int64_t mtime_s)
+{
+	const struct timespec times[2] = {{.tv_sec = mtime_s}, {.tv_sec = mtime_s}};
+	FILE *file = fopen(path, "w");
+
+	assert_non_null(file);
+	assert_true(fputs(text, file) >= 0);
+	assert_int_equal(fclose(file), 0);
+	assert_int_equal(utimensat(AT_FDCWD, path, times, 0), 0);
+}
+
+static void test_reload(void **state)
+{
+	/* Of the same length, which cannot be told apart but by the time of change. */
+	static const char other[] = HEAD "2272060800 10\n2287785600 11\n2303683200 10\n";
+	char path[] = "/tmp/owamp-leap-XXXXXX";
+	struct leap_table table = {.count = 0};
+	struct leap_stamp stamp = {0};
+	int fd = mkstemp(path);
+
+	(void)state;
+	assert_true(fd >= 0);
+	close(fd);
+	write_file(path, HEAD "2272060800 10\n2287785600 11\n2303683200 12\n", 1000);
+	leap_reload(&table, path, &stamp);
+	assert_int_equal(table.count, 3);
+	assert_int_equal(table.entries[2].tai_utc, 12);
+	/* Nothing is read that has not changed. */
+	table.entries[2].tai_utc = 4711;
+	leap_reload(&table, path, &stamp);
+	assert_int_equal(table.entries[2].tai_utc, 4711);
+	write_file(path, other, 1001);
+	leap_reload(&table, path, &stamp);
+	assert_int_equal(table.entries[2].tai_utc, 10);
+	/* One that is no good, and none. */
+	write_file(path, "nonsense", 1002);
+	leap_reload(&table, path, &stamp);
+	assert_int_equal(table.entries[2].tai_utc, 10);
+	assert_int_equal(unlink(path), 0);
+	leap_reload(&table, path, &stamp);
+	assert_int_equal(table.count, 3);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -332,7 +396,8 @@ int main(void)
 		cmocka_unit_test(test_hash),       cmocka_unit_test(test_tai_utc),
 		cmocka_unit_test(test_installed),  cmocka_unit_test(test_files),
 		cmocka_unit_test(test_smear),      cmocka_unit_test(test_smear_by_hand),
-		cmocka_unit_test(test_smear_most),
+		cmocka_unit_test(test_smear_most), cmocka_unit_test(test_smear_expired),
+		cmocka_unit_test(test_reload),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,168 +1,5 @@
-/*
- * The process that opens for one without privileges. Root's files are in a
- * folder of root's; the client has the effective user nobody.
- */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-
-#include <cmocka.h>
-#include <dirent.h>
-#include <errno.h>
-#include <fcntl.h>
-#include <poll.h>
-#include <signal.h>
-#include <sys/prctl.h>
-#include <sys/socket.h>
-#include <sys/stat.h>
-#include <sys/sysmacros.h>
-#include <sys/un.h>
-#include <sys/wait.h>
-#include <unistd.h>
-
-#include "owamp/error.h"
-#include "owampd/opener.h"
-
-#define NOBODY  65534
-#define SKIPPED 77
-
-#define PATIENCE_MS 30000
-
-struct world {
-	char folder[64];
-	char socket[80];
-	char other_socket[80];
-	char device[80];
-	int server; /* of socket */
-	struct owamp_clock_config config;
-	struct opener *opener;
-	pid_t pid;
-};
-
-static void be_nobody(void)
-{
-	assert_int_equal(seteuid(NOBODY), 0);
-}
-
-static void be_root(void)
-{
-	assert_int_equal(seteuid(0), 0);
-}
-
-static int serve(const char *path)
-{
-	struct sockaddr_un address = {.sun_family = AF_UNIX};
-	int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-
-	assert_true(fd >= 0);
-	memcpy(address.sun_path, path, strlen(path) + 1);
-	assert_int_equal(bind(fd, (struct sockaddr *)&address, sizeof(address)), 0);
-	assert_int_equal(chmod(path, 0600), 0);
-	return fd;
-}
-
-/* Of ours; there is but one. */
-static pid_t child(void)
-{
-	FILE *file = fopen("/proc/thread-self/children", "r");
-	int pid = 0, other = 0;
-
-	assert_non_null(file);
-	assert_int_equal(fscanf(file, "%d %d", &pid, &other), 1);
-	(void)fclose(file);
-	return pid;
-}
-
-static int begin(void **state)
-{
-	struct world *world = calloc(1, sizeof(*world));
-
-	assert_non_null(world);
-	(void)snprintf(world->folder, sizeof(world->folder), "/tmp/owamp-opener-XXXXXX");
-	assert_non_null(mkdtemp(world->folder));
-	(void)snprintf(world->socket, sizeof(world->socket), "%s/socket", world->folder);
-	(void)snprintf(world->other_socket, sizeof(world->other_socket), "%s/other", world->folder);
-	(void)snprintf(world->device, sizeof(world->device), "%s/device", world->folder);
-	owamp_clock_config_default(&world->config);
-	world->config.count = 4;
-	owamp_clock_source_default(&world->config.sources[0], OWAMP_CLOCK_KIND_KERNEL);
-	owamp_clock_source_default(&world->config.sources[1], OWAMP_CLOCK_KIND_PTP);
-	owamp_clock_source_default(&world->config.sources[2], OWAMP_CLOCK_KIND_PHC);
-	owamp_clock_source_default(&world->config.sources[3], OWAMP_CLOCK_KIND_PTP);
-	memcpy(world->config.sources[1].ptp.socket, world->socket, sizeof(world->socket));
-	memcpy(world->config.sources[2].phc.device, world->device, sizeof(world->device));
-	memcpy(world->config.sources[3].ptp.socket, world->other_socket, sizeof(world->other_socket));
-	world->server = serve(world->socket);
-	assert_int_equal(opener_start(&world->opener, &world->config), 0);
-	world->pid = child();
-	be_nobody();
-	*state = world;
-	return 0;
-}
-
-static int end(void **state)
-{
-	struct world *world = *state;
-
-	opener_stop(world->opener);
-	be_root();
-	/* Nothing is left of it, not even something to wait for. */
-	assert_int_equal(waitpid(-1, NULL, WNOHANG), -1);
-	assert_int_equal(errno, ECHILD);
-	close(world->server);
-	(void)unlink(world->socket);
-	(void)unlink(world->other_socket);
-	(void)unlink(world->device);
-	assert_int_equal(rmdir(world->folder), 0);
-	free(world);
-	return 0;
-}
-
-static void refused(struct world *world, enum owamp_clock_object object, const char *path, int error)
-{
-	errno = 0;
-	assert_int_equal(opener_open(world->opener, object, path), -1);
-	assert_int_equal(errno, error);
-}
-
-static size_t descriptors(void)
-{
-	DIR *folder = opendir("/proc/self/fd");
-	size_t count = 0;
-
-	assert_non_null(folder);
-	while (readdir(folder))
-		count++;
-	(void)closedir(folder);
-	return count;
-}
-
-/* Whoever gets the descriptor can send, and can be answered. */
-static void test_socket(void **state)
-{
-	struct world *world = *state;
-	struct sockaddr_un from;
-	socklen_t size = sizeof(from);
-	char octet = 0;
-	int fd;
-
-	assert_int_equal(owamp_clock_open_path(OWAMP_CLOCK_OBJECT_SOCKET, world->socket), -1);
-	assert_int_equal(errno, EACCES);
-	fd = opener_open(world->opener, OWAMP_CLOCK_OBJECT_SOCKET, world->socket);
-	assert_true(fd >= 0);
-	assert_true(fcntl(fd, F_GETFD) & FD_CLOEXEC);
-	assert_int_equal(send(fd, "?", 1, 0), 1);
-	assert_int_equal(recvfrom(world->server, &octet, 1, 0, (struct sockaddr *)&from, &size), 1);
-	assert_int_equal(octet, '?');
-	assert_int_equal(sendto(world->server, "!", 1, 0, (struct sockaddr *)&from, size), 1);
-	assert_int_equal(recv(fd, &octet, 1, 0), 1);
-	assert_int_equal(octet, '!');
-	close(fd);
-}
+/* What the opener opens, for whom, and that it is no more than that. */
+#include "opener_fixture.h"
 
 /* One that is for root only: /dev/zero by another name. */
 static void test_device(void **state)
@@ -185,6 +22,27 @@ static void test_device(void **state)
 	assert_int_equal(octet, 0);
 	assert_int_equal(fcntl(fd, F_GETFL) & O_ACCMODE, O_RDONLY);
 	close(fd);
+}
+
+static void assert_no_device(const char *path)
+{
+	assert_int_equal(owamp_clock_open_path(OWAMP_CLOCK_OBJECT_DEVICE, path), -1);
+	assert_int_equal(errno, ENODEV);
+}
+
+/* Also without the opener nobody waits for a FIFO's other end, and nothing but a character device will do. */
+static void test_no_device(void **state)
+{
+	struct world *world = *state;
+
+	be_root();
+	assert_int_equal(mkfifo(world->device, 0600), 0);
+	assert_no_device(world->device);
+	assert_int_equal(unlink(world->device), 0);
+	close(open(world->device, O_CREAT | O_WRONLY, 0600));
+	assert_no_device(world->device);
+	assert_no_device("/tmp");
+	be_nobody();
 }
 
 static void test_not_listed(void **state)
@@ -258,6 +116,14 @@ static void test_forged(void **state)
 	refused(world, OWAMP_CLOCK_OBJECT_SOCKET, world->socket, EPIPE);
 }
 
+static void test_forged_longer(void **state)
+{
+	struct world *world = *state;
+
+	assert_int_equal(send(opener_fd(world->opener), "123456789", 9, 0), 9);
+	refused(world, OWAMP_CLOCK_OBJECT_SOCKET, world->socket, EPIPE);
+}
+
 /* What lies at the path is not what it should be; a FIFO must not keep anybody waiting. */
 static void test_wrong_kind(void **state)
 {
@@ -300,17 +166,8 @@ static const char *const own_descriptors[] = {"/dev/null", "/dev/null", "/dev/nu
 static void assert_descriptors(pid_t pid, const char *const *wanted, size_t count)
 {
 	char path[80], target[256];
-	size_t found = 0;
-	struct dirent *entry;
-	DIR *folder;
 
-	(void)snprintf(path, sizeof(path), "/proc/%d/fd", (int)pid);
-	folder = opendir(path);
-	assert_non_null(folder);
-	while ((entry = readdir(folder)))
-		found += entry->d_name[0] != '.';
-	(void)closedir(folder);
-	assert_int_equal(found, count);
+	assert_int_equal(descriptors_of(pid), count);
 	for (size_t i = 0; i < count; i++) {
 		ssize_t size;
 
@@ -319,36 +176,6 @@ static void assert_descriptors(pid_t pid, const char *const *wanted, size_t coun
 		assert_true(size > 0);
 		assert_memory_equal(target, wanted[i], strlen(wanted[i]));
 	}
-}
-
-static void test_server_restarts(void **state)
-{
-	struct world *world = *state;
-	int fd = opener_open(world->opener, OWAMP_CLOCK_OBJECT_SOCKET, world->socket);
-	size_t open_before;
-
-	assert_true(fd >= 0);
-	close(fd);
-	open_before = descriptors();
-	be_root();
-	close(world->server);
-	be_nobody();
-	refused(world, OWAMP_CLOCK_OBJECT_SOCKET, world->socket, ECONNREFUSED);
-	be_root();
-	assert_int_equal(unlink(world->socket), 0);
-	be_nobody();
-	refused(world, OWAMP_CLOCK_OBJECT_SOCKET, world->socket, ENOENT);
-	be_root();
-	world->server = serve(world->socket);
-	be_nobody();
-	fd = opener_open(world->opener, OWAMP_CLOCK_OBJECT_SOCKET, world->socket);
-	assert_true(fd >= 0);
-	assert_int_equal(send(fd, "?", 1, 0), 1);
-	close(fd);
-	assert_int_equal(descriptors(), open_before);
-	be_root();
-	assert_descriptors(world->pid, own_descriptors, 4);
-	be_nobody();
 }
 
 /* Of root it has what opening takes, and nothing more. */
@@ -394,6 +221,7 @@ static void test_killed(void **state)
 {
 	struct world *world = *state;
 	struct pollfd hung_up = {.fd = opener_fd(world->opener)};
+	int relayed = open_socket(world);
 
 	assert_int_equal(poll(&hung_up, 1, 0), 0);
 	be_root();
@@ -401,16 +229,19 @@ static void test_killed(void **state)
 	be_nobody();
 	assert_int_equal(poll(&hung_up, 1, PATIENCE_MS), 1);
 	assert_true(hung_up.revents & POLLHUP);
+	assert_hung_up(relayed);
+	close(relayed);
 	refused(world, OWAMP_CLOCK_OBJECT_SOCKET, world->socket, EPIPE);
 	refused(world, OWAMP_CLOCK_OBJECT_SOCKET, world->socket, EPIPE);
 	assert_string_equal(opener_end(world->opener), "Killed");
 	refused(world, OWAMP_CLOCK_OBJECT_SOCKET, world->socket, EPIPE);
 }
 
-/* An answer that comes too late is not taken for that to the next request. */
+/* While it hangs nobody waits for it again; an answer that comes too late is not taken for the next one. */
 static void test_late_answer(void **state)
 {
 	struct world *world = *state;
+	struct sockaddr_un from;
 	size_t open_before;
 	char octet;
 	int other, fd;
@@ -420,18 +251,65 @@ static void test_late_answer(void **state)
 	assert_int_equal(kill(world->pid, SIGSTOP), 0);
 	be_nobody();
 	open_before = descriptors();
+	for (int i = 0; i < 1000; i++)
+		refused(world, OWAMP_CLOCK_OBJECT_SOCKET, world->socket, ETIMEDOUT);
+	assert_int_equal(world->opener->number, 1);
+	/* 30 s later. */
+	world->opener->asked_mono -= 30000 * MS;
 	refused(world, OWAMP_CLOCK_OBJECT_SOCKET, world->socket, ETIMEDOUT);
+	refused(world, OWAMP_CLOCK_OBJECT_SOCKET, world->socket, ETIMEDOUT);
+	assert_int_equal(world->opener->number, 2);
 	be_root();
 	assert_int_equal(kill(world->pid, SIGCONT), 0);
 	be_nobody();
-	fd = opener_open(world->opener, OWAMP_CLOCK_OBJECT_SOCKET, world->other_socket);
+	do {
+		assert_true(is_readable(world->opener->fd, PATIENCE_MS));
+		fd = opener_open(world->opener, OWAMP_CLOCK_OBJECT_SOCKET, world->other_socket);
+	} while (fd < 0 && errno == ETIMEDOUT);
 	assert_true(fd >= 0);
+	assert_int_equal(world->opener->number, 3);
 	assert_int_equal(descriptors(), open_before + 1);
-	assert_int_equal(send(fd, "?", 1, 0), 1);
+	send_get(fd, 1, 0xc000);
+	assert_comes(other, 1, 0xc000, &from);
 	assert_int_equal(recv(world->server, &octet, 1, MSG_DONTWAIT), -1);
-	assert_int_equal(recv(other, &octet, 1, MSG_DONTWAIT), 1);
 	close(fd);
 	close(other);
+}
+
+/* One that hangs keeps nobody from ending: who may kill it does, who may not says so. */
+static void test_hangs_at_end(void **state)
+{
+	struct world *world = *state;
+	struct opener *opener;
+	int status;
+	pid_t client, stopped;
+
+	be_root();
+	assert_int_equal(kill(world->pid, SIGSTOP), 0);
+	be_nobody();
+	assert_int_equal(opener_stop(world->opener), 0);
+	world->opener = NULL;
+	be_root();
+	assert_int_equal(prctl(PR_SET_CHILD_SUBREAPER, 1L, 0L, 0L, 0L), 0);
+	client = fork();
+	assert_true(client >= 0);
+	if (client == 0) {
+		if (opener_start(&opener, &world->config))
+			_exit(2);
+		stopped = child();
+		if (kill(stopped, SIGSTOP) || setresuid(NOBODY, NOBODY, NOBODY))
+			_exit(3);
+		_exit(opener_stop(opener) == stopped ? 0 : 4);
+	}
+	assert_int_equal(waitpid(client, &status, 0), client);
+	assert_int_equal(status, 0);
+	/* It ends by itself, if it goes on; the test's time limit bounds this. */
+	stopped = child();
+	assert_int_equal(kill(stopped, SIGCONT), 0);
+	assert_int_equal(waitpid(stopped, &status, 0), stopped);
+	assert_int_equal(status, 0);
+	assert_int_equal(prctl(PR_SET_CHILD_SUBREAPER, 0L, 0L, 0L, 0L), 0);
+	be_nobody();
 }
 
 /* The client ends without a word, and could not kill it: it is nobody by then. */
@@ -468,19 +346,15 @@ static void test_client_dies(void **state)
 	be_nobody();
 }
 
-#define TEST(name) cmocka_unit_test_setup_teardown(name, begin, end)
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(test_socket),  TEST(test_device),     TEST(test_not_listed),      TEST(test_no_ptp),
-		TEST(test_forged),  TEST(test_wrong_kind), TEST(test_server_restarts), TEST(test_privileges),
-		TEST(test_signals), TEST(test_killed),     TEST(test_late_answer),     TEST(test_client_dies),
+		TEST(test_device),      TEST(test_no_device),   TEST(test_not_listed),
+		TEST(test_no_ptp),      TEST(test_forged),      TEST(test_forged_longer),
+		TEST(test_wrong_kind),  TEST(test_privileges),  TEST(test_signals),
+		TEST(test_killed),      TEST(test_late_answer), TEST(test_hangs_at_end),
+		TEST(test_client_dies),
 	};
 
-	if (geteuid() != 0) {
-		(void)fprintf(stderr, "SKIPPED, NOTHING WAS TESTED: this needs root\n");
-		return SKIPPED;
-	}
-	return cmocka_run_group_tests(tests, NULL, NULL);
+	return run_as_root(tests, sizeof(tests) / sizeof(tests[0]));
 }

@@ -11,6 +11,7 @@
 
 #include <owamp/error.h>
 
+#include "owping/clock.h"
 #include "owping/common.h"
 #include "owping/options.h"
 
@@ -90,6 +91,56 @@ static void test_usage_error(void **state)
 	}
 }
 
+#define CLOCK_ERROR "--clock cannot be used with -c: expected --clock-config and --json at most"
+
+/* The document of a measurement is not what somebody who watches a clock reads. */
+static void test_usage_error_clock(void **state)
+{
+	static char *const wrong[][4] = {
+		{"owping", "--json", "--clock", "-c5"},
+		{"owping", "--clock=3", "--json", "-c5"},
+	};
+	char *only_config[] = {"owping", "--json", "--clock-config", "x", "-c0", NULL};
+	int status = 0;
+	char *text;
+
+	(void)state;
+	for (int i = 0; i < 2; i++) {
+		char *arguments[5] = {wrong[i][0], wrong[i][1], wrong[i][2], wrong[i][3], NULL};
+
+		text = begin(&status, arguments, 4);
+		assert_int_equal(status, OWPING_EXIT_USAGE);
+		assert_string_equal(text, "owping: " CLOCK_ERROR "\n"
+					  "Try 'owping --help'.\n"
+					  "{\"clock\": null, \"error\": \"" CLOCK_ERROR "\"}\n");
+		free(text);
+	}
+	text = begin(&status, only_config, 5);
+	assert_non_null(strstr(text, "\"exit_status\": 2,"));
+	free(text);
+}
+
+#define MS INT64_C(1000000)
+
+/* The sampler hurries at first and after a step: four rounds a second. */
+static void test_clock_lines(void **state)
+{
+	static const int rounds_ms[] = {250, 500, 750, 1000, 1250, 2010, 3000, 3020, 4190, 5000, 6000};
+	static const int lines_ms[] = {1000, 2010, 3000, 4190, 5000, 6000};
+	int64_t line = 100 * MS;
+	size_t count = 0;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(rounds_ms) / sizeof(rounds_ms[0]); i++) {
+		if (!owping_clock_is_line_due(line, (100 + rounds_ms[i]) * MS))
+			continue;
+		line = (100 + rounds_ms[i]) * MS;
+		assert_true(count < sizeof(lines_ms) / sizeof(lines_ms[0]));
+		assert_int_equal(line, (100 + lines_ms[count++]) * MS);
+	}
+	assert_int_equal(count, sizeof(lines_ms) / sizeof(lines_ms[0]));
+}
+
 /* Writes a key file; the caller removes it. */
 static void write_keys(char path[32], const char *content)
 {
@@ -154,6 +205,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_usage),
 		cmocka_unit_test(test_usage_error),
+		cmocka_unit_test(test_usage_error_clock),
+		cmocka_unit_test(test_clock_lines),
 		cmocka_unit_test(test_credentials),
 	};
 

@@ -170,6 +170,30 @@ static void print_sources(FILE *out, struct fixture *f)
 	owping_report_sources(out, &f->clock);
 }
 
+/* Sources quote what they hear. */
+static void test_hostile(void **state)
+{
+	struct fixture f;
+
+	(void)state;
+	fixture_begin(&f);
+	f.records[0].send_error = 0x1501;
+	strcpy(f.clock.alarm, "gps\033[2J");
+	f.clock.count = 1;
+	f.clock.sources[0] = (struct owamp_clock_source_status){
+		.name = "gps", .source = OWAMP_CLOCK_NONE, .text = "no\033c fix\r"};
+	fixture_report(&f);
+	assert_printed(&f, print_clocks,
+		       "clocks: not synchronized here (gps?[2J), within 0.977 ms of UTC there; by how much "
+		       "the delay "
+		       "is wrong is not known, its variation holds\n");
+	assert_printed(&f, print_sources, "clock source gps: absent: no?c fix?\n");
+	owping_report_doubt(f.report);
+	assert_string_equal(f.report->warnings[f.report->warning_count - 1],
+			    "this host's clock: ALARM: gps?[2J; what vouched for it may be wrong");
+	fixture_end(&f);
+}
+
 /* What is here and what is there, and what is known of why. */
 static void test_clocks(void **state)
 {
@@ -235,6 +259,54 @@ static void test_clocks_meaning(void **state)
 		&f, print_clocks,
 		"clocks: within 0.245 ms of UTC here (PTP), within 0.977 ms of UTC there; the delay can be "
 		"wrong by 1.23 ms, more than its minimum: at this accuracy the one-way delay means nothing, "
+		"its variation does\n");
+	fixture_end(&f);
+}
+
+/* What the clock is worth is told from what stamping adds: 488282 and 976563 ns are both together. */
+static void test_clocks_stamping(void **state)
+{
+	struct fixture f;
+
+	(void)state;
+	fixture_begin(&f);
+	f.result.has_send_health = true;
+	f.result.send_health.clock_bound_max_ns = 21000;
+	fixture_report(&f);
+	/* 467282 of 1464845 ns: less than a third. */
+	assert_printed(
+		&f, print_clocks,
+		"clocks: within 21 us of UTC here (PTP), within 0.977 ms of UTC there; the delay can be "
+		"wrong "
+		"by 1.47 ms, more than its minimum: at this accuracy the one-way delay means nothing, its "
+		"variation does\n");
+	/* As of a host that was perhaps neither. */
+	f.report->fetched = true;
+	assert_printed(
+		&f, print_clocks,
+		"clocks: within 0.489 ms of UTC at the sender, within 0.977 ms of UTC at the receiver; "
+		"the delay can be wrong by 1.47 ms, more than its minimum: at this accuracy the "
+		"one-way delay means nothing, its variation does\n");
+	fixture_end(&f);
+	f.result.direction = OWAMP_FROM_SERVER;
+	f.result.has_receive_health = true;
+	f.result.receive_health.clock_bound_max_ns = 100000;
+	fixture_report(&f);
+	/* 876563 of 1464845 ns. */
+	assert_printed(&f, print_clocks,
+		       "clocks: within 0.1 ms of UTC here (PTP), within 0.489 ms of UTC there; the delay can "
+		       "be wrong "
+		       "by 1.47 ms (of which 0.877 ms is stamping here), more than its minimum: at this "
+		       "accuracy the "
+		       "one-way delay means nothing, its variation does\n");
+	fixture_end(&f);
+	/* Of packets that were lost it may be larger. */
+	f.result.receive_health.clock_bound_max_ns = 2000000;
+	fixture_report(&f);
+	assert_printed(
+		&f, print_clocks,
+		"clocks: within 0.977 ms of UTC here (PTP), within 0.489 ms of UTC there; the delay can be "
+		"wrong by 1.47 ms, more than its minimum: at this accuracy the one-way delay means nothing, "
 		"its variation does\n");
 	fixture_end(&f);
 }
@@ -524,13 +596,22 @@ static void test_machine(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_text),           cmocka_unit_test(test_text_complete),
-		cmocka_unit_test(test_text_unsync),    cmocka_unit_test(test_text_nothing_received),
-		cmocka_unit_test(test_text_records),   cmocka_unit_test(test_raw),
-		cmocka_unit_test(test_raw_range),      cmocka_unit_test(test_save),
-		cmocka_unit_test(test_machine),        cmocka_unit_test(test_dropped),
-		cmocka_unit_test(test_meter),          cmocka_unit_test(test_clocks),
-		cmocka_unit_test(test_clocks_meaning), cmocka_unit_test(test_sources),
+		cmocka_unit_test(test_text),
+		cmocka_unit_test(test_text_complete),
+		cmocka_unit_test(test_text_unsync),
+		cmocka_unit_test(test_text_nothing_received),
+		cmocka_unit_test(test_text_records),
+		cmocka_unit_test(test_raw),
+		cmocka_unit_test(test_raw_range),
+		cmocka_unit_test(test_save),
+		cmocka_unit_test(test_machine),
+		cmocka_unit_test(test_dropped),
+		cmocka_unit_test(test_meter),
+		cmocka_unit_test(test_clocks),
+		cmocka_unit_test(test_clocks_meaning),
+		cmocka_unit_test(test_sources),
+		cmocka_unit_test(test_clocks_stamping),
+		cmocka_unit_test(test_hostile),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

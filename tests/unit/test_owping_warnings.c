@@ -87,12 +87,14 @@ static void test_warnings_receiver(void **state)
 	assert_warnings(
 		&f, 1,
 		"90 packets were discarded: stamped more than the timeout of 2 s away from their arrival; "
-		"the clocks of the two hosts differ by about 37 s");
+		"the clocks of the two hosts differ by about 37 s; probably the sender's was set in "
+		"mid-session");
 	health->counters.results[OWAMP_RECEIVE_OK] = 10;
 	assert_warnings(
 		&f, 1,
 		"90 packets were discarded: stamped more than the timeout of 2 s away from their arrival, "
-		"such as 37 s; they came later than the timeout, or the clocks of the two hosts differ");
+		"such as 37 s; they came later than the timeout, or the clocks of the two hosts differ, or "
+		"the sender's was set in mid-session");
 	/* Nothing else came, but a network can do this too. */
 	health->counters.results[OWAMP_RECEIVE_OK] = 0;
 	health->counters.time_offset_ns = -2500000000;
@@ -487,6 +489,69 @@ static void test_range(void **state)
 	fixture_end(&f);
 }
 
+#define CONTRADICTED                                                                                         \
+	"this host's clock: its sources contradicted each other during the session; what vouched for it "    \
+	"may be wrong"
+#define ALARM                                                                                                \
+	"this host's clock: ALARM: ptp says +3.0 s +-1 us, gps says +10 us +-21 us: they contradict each "   \
+	"other; what vouched for it may be wrong"
+
+/* What was stamped before the sources were known to contradict each other has S all the same. */
+static void test_clock_doubt(void **state)
+{
+	struct fixture f;
+
+	(void)state;
+	fixture_begin(&f);
+	fixture_lose(&f);
+	fixture_report(&f);
+	owping_report_doubt(f.report);
+	assert_int_equal(f.report->warning_count, 0);
+	strcpy(f.clock.alarm, "ptp says +3.0 s +-1 us, gps says +10 us +-21 us: they contradict each other");
+	owping_report_doubt(f.report);
+	assert_int_equal(f.report->warning_count, 1);
+	assert_string_equal(f.report->warnings[0], ALARM);
+	fixture_end(&f);
+	/* It is over by now. */
+	f.clock.alarm[0] = '\0';
+	f.result.has_receive_health = true;
+	f.result.receive_health.clock_contradiction = true;
+	fixture_report(&f);
+	owping_report_doubt(f.report);
+	assert_int_equal(f.report->warning_count, 1);
+	assert_string_equal(f.report->warnings[0], CONTRADICTED);
+	fixture_end(&f);
+	f.result.has_receive_health = false;
+	f.result.has_send_health = f.result.send_health.clock_contradiction = true;
+	fixture_report(&f);
+	f.report->clock = NULL;
+	owping_report_doubt(f.report);
+	assert_int_equal(f.report->warning_count, 1);
+	assert_string_equal(f.report->warnings[0], CONTRADICTED);
+	fixture_end(&f);
+}
+
+/* The longest alarm has room, and is no business of what another host measured. */
+static void test_clock_doubt_limits(void **state)
+{
+	static const char end[] = "; what vouched for it may be wrong";
+	struct fixture f;
+
+	(void)state;
+	fixture_begin(&f);
+	fixture_lose(&f);
+	memset(f.clock.alarm, 'x', sizeof(f.clock.alarm) - 1);
+	fixture_report(&f);
+	owping_report_doubt(f.report);
+	assert_string_equal(f.report->warnings[0] + strlen(f.report->warnings[0]) - strlen(end), end);
+	fixture_end(&f);
+	f.options.program = OWPING_FETCH;
+	fixture_report(&f);
+	owping_report_doubt(f.report);
+	assert_int_equal(f.report->warning_count, 0);
+	fixture_end(&f);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -497,6 +562,7 @@ int main(void)
 		cmocka_unit_test(test_nothing_measured), cmocka_unit_test(test_beyond),
 		cmocka_unit_test(test_dropped),          cmocka_unit_test(test_receive_buffer),
 		cmocka_unit_test(test_wishes),           cmocka_unit_test(test_clock_set),
+		cmocka_unit_test(test_clock_doubt),      cmocka_unit_test(test_clock_doubt_limits),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -14,7 +14,8 @@ struct scene {
 	struct clock_now now;
 	struct clock_reading reading;
 	bool holds; /* the fake's lock while it is asked, so that it cannot answer */
-	int fails; /* errno of opening */
+	int fails;  /* errno of opening */
+	int given;  /* instead of opening; 0: none */
 	unsigned opened;
 	/* The hardware clock. */
 	struct line_world world;
@@ -38,6 +39,12 @@ static int open_object(void *context, enum owamp_clock_object object, const char
 	}
 	assert_string_equal(path, s->config.ptp.socket);
 	s->opened++;
+	if (s->given > 0) {
+		int fd = s->given;
+
+		s->given = 0;
+		return fd;
+	}
 	if (s->fails) {
 		errno = s->fails;
 		return -1;
@@ -277,8 +284,50 @@ static void test_late_answers(void **state)
 	struct scene *s = *state;
 
 	s->holds = true;
-	assert_state(s, OWAMP_CLOCK_ABSENT, "no answer in domain 0; is it ptp4l's domainNumber?");
+	assert_state(s, OWAMP_CLOCK_ABSENT,
+		     "no answer in domain 0; is it ptp4l's domainNumber, or does it hang?");
 	s->holds = false;
+	s->fake.offset_ns = 55;
+	s->fake.ingress_ns++;
+	assert_measured(s, sync_mono(s), 55, 2073 + 100);
+}
+
+static void assert_recovers(struct scene *s)
+{
+	struct pollfd pollfd = {.fd = ((struct ptp *)s->source.self)->fd, .events = POLLIN};
+	int64_t deadline = owamp_mono_ns() + 20 * SECOND;
+
+	pthread_mutex_unlock(&s->fake.lock);
+	s->holds = true;
+	do {
+		(void)poll(&pollfd, 1, 100);
+		look_at(s);
+	} while (s->reading.state == OWAMP_CLOCK_ABSENT && owamp_mono_ns() < deadline);
+	s->holds = false;
+	pthread_mutex_lock(&s->fake.lock);
+	if (s->reading.state != OWAMP_CLOCK_VALID)
+		fail_msg("%s", s->reading.text);
+}
+
+/* One that is stopped: after some looks its queue is full. What it then reads is of no use; it comes back. */
+static void test_queue_full(void **state)
+{
+	struct scene *s = *state;
+	int looks = 0;
+
+	s->holds = true;
+	assert_state(s, OWAMP_CLOCK_ABSENT,
+		     "no answer in domain 0; is it ptp4l's domainNumber, or does it hang?");
+	do {
+		assert_state(s, OWAMP_CLOCK_ABSENT, NULL);
+		assert_in_range(++looks, 1, 1000);
+	} while (!strstr(s->reading.text, "queue"));
+	for (int i = 0; i < 2; i++)
+		assert_state(s, OWAMP_CLOCK_ABSENT,
+			     "ptp4l does not read what it is asked (its queue is full): does it hang?");
+	assert_int_equal(s->opened, 1);
+	s->holds = false;
+	assert_recovers(s);
 	s->fake.offset_ns = 55;
 	s->fake.ingress_ns++;
 	assert_measured(s, sync_mono(s), 55, 2073 + 100);
@@ -300,11 +349,13 @@ static void test_domain(void **state)
 	struct scene *s = *state;
 
 	s->fake.domain = 24;
-	assert_state(s, OWAMP_CLOCK_ABSENT, "no answer in domain 0; is it ptp4l's domainNumber?");
+	assert_state(s, OWAMP_CLOCK_ABSENT,
+		     "no answer in domain 0; is it ptp4l's domainNumber, or does it hang?");
 	s->config.ptp.domain = 24;
 	assert_measured(s, sync_mono(s), -276, 2073 + 100);
 	s->config.ptp.domain = 3;
-	assert_state(s, OWAMP_CLOCK_ABSENT, "no answer in domain 3; is it ptp4l's domainNumber?");
+	assert_state(s, OWAMP_CLOCK_ABSENT,
+		     "no answer in domain 3; is it ptp4l's domainNumber, or does it hang?");
 }
 
 static void test_incomplete(void **state)
@@ -376,6 +427,52 @@ static void test_restart(void **state)
 	assert_measured(s, sync_mono(s), -276, 2073 + 100);
 }
 
+struct pair_end {
+	int fd;
+	int reads;
+};
+
+static void *read_and_close(void *context)
+{
+	struct pair_end *end = context;
+	uint8_t get[PTP_GET_SIZE];
+
+	for (int i = 0; i < end->reads; i++)
+		assert_int_equal(recv(end->fd, get, sizeof get, 0), sizeof get);
+	close(end->fd);
+	return NULL;
+}
+
+/* By way of owampd's opener: a pair's other end goes before, amid, or after all of what is asked at first. */
+static void test_pair(void **state)
+{
+	static const int reads[] = {0, 1, ASK_MOST};
+	struct scene *s = *state;
+	char text[OWAMP_CLOCK_TEXT_SIZE];
+	struct pair_end end;
+	pthread_t thread;
+	int ends[2];
+
+	snprintf(text, sizeof text, "nothing listens at %s: is ptp4l running?", s->fake.path);
+	for (size_t i = 0; i < sizeof reads / sizeof reads[0]; i++) {
+		assert_int_equal(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends), 0);
+		disconnect(s->source.self);
+		s->given = ends[0];
+		s->opened = 0;
+		end = (struct pair_end){.fd = ends[1], .reads = reads[i]};
+		assert_int_equal(pthread_create(&thread, NULL, read_and_close, &end), 0);
+		if (reads[i] == 0)
+			pthread_join(thread, NULL);
+		assert_state(s, OWAMP_CLOCK_ABSENT, text);
+		if (reads[i] > 0)
+			pthread_join(thread, NULL);
+		assert_int_equal(s->opened, 1);
+		assert_waits(s);
+		assert_state(s, OWAMP_CLOCK_VALID, NULL);
+		assert_int_equal(s->opened, 2);
+	}
+}
+
 static void test_opening_fails(void **state)
 {
 	struct scene *s = *state;
@@ -388,6 +485,13 @@ static void test_opening_fails(void **state)
 	assert_state(s, OWAMP_CLOCK_ABSENT, text);
 	s->fails = EMFILE;
 	snprintf(text, sizeof text, "%s: %s", s->fake.path, strerror(EMFILE));
+	assert_state(s, OWAMP_CLOCK_ABSENT, text);
+	/* It is not ptp4l that does not answer. */
+	s->fails = ETIMEDOUT;
+	snprintf(text, sizeof text, "%s: the process that opens it as root does not answer", s->fake.path);
+	assert_state(s, OWAMP_CLOCK_ABSENT, text);
+	s->fails = EAGAIN;
+	snprintf(text, sizeof text, "%s: %s", s->fake.path, strerror(EAGAIN));
 	assert_state(s, OWAMP_CLOCK_ABSENT, text);
 	s->fails = 0;
 	assert_waits(s);
@@ -625,12 +729,14 @@ int main(void)
 		TEST(test_no_sync),
 		TEST(test_answers_of_others),
 		TEST(test_late_answers),
+		TEST(test_queue_full),
 		TEST(test_sequence_wraps),
 		TEST(test_domain),
 		TEST(test_incomplete),
 		TEST(test_refusal),
 		TEST(test_ports),
 		TEST(test_restart),
+		TEST(test_pair),
 		TEST_UNSETTLED(test_opening_fails),
 		TEST_UNSETTLED(test_long_path),
 		TEST(test_step),

@@ -107,8 +107,9 @@ static void test_error(void **state)
 	(void)state;
 	/* Three boundary clocks between. */
 	s.view.current.steps_removed = 4;
+	s.config.ptp.hop_error_ns = 1;
 	assert_valid(&s);
-	assert_int_equal(s.reading.error_ns, 2073 + 100 + 3 * OWAMP_CLOCK_HOP_ERROR_NS);
+	assert_int_equal(s.reading.error_ns, 2073 + 100 + 3);
 	s.config.ptp.hop_error_ns = 1000;
 	assert_valid(&s);
 	assert_int_equal(s.reading.error_ns, 2073 + 100 + 3 * 1000);
@@ -133,6 +134,30 @@ static void test_error(void **state)
 	s.config.ptp.accuracy_ns = 7;
 	assert_valid(&s);
 	assert_int_equal(s.reading.error_ns, 5000 + 10000);
+}
+
+/* What a boundary clock adds no default could know. */
+static void test_hops_not_stated(void **state)
+{
+	struct situation s = plain();
+
+	(void)state;
+	s.view.current.steps_removed = 2;
+	assert_doubtful(
+		&s, true,
+		"1 boundary clock on the way, and nobody says what each adds; hop_error = TIME states "
+		"it");
+	s.view.current.steps_removed = UINT16_MAX;
+	assert_doubtful(&s, true,
+			"65534 boundary clocks on the way, and nobody says what each adds; hop_error = TIME "
+			"states it");
+	s.config.ptp.hop_error_ns = 1;
+	assert_valid(&s);
+	s.config.ptp.hop_error_ns = 0;
+	for (uint16_t steps = 0; steps < 2; steps++) {
+		s.view.current.steps_removed = steps;
+		assert_valid(&s);
+	}
 }
 
 /* Whatever it is told, an error is neither negative nor small. */
@@ -366,6 +391,42 @@ static void test_own_utc_offset(void **state)
 	assert_valid(&s);
 }
 
+/* A wrong TAI - UTC of the grandmaster is whole seconds, whichever stamps there are. */
+static void test_contradiction(void **state)
+{
+	struct situation s = plain();
+
+	(void)state;
+	for (uint8_t kind = PTP_SOFTWARE; kind <= PTP_HARDWARE; kind++) {
+		s = plain();
+		s.view.ports[0].properties.timestamping = kind;
+		s.now.tai_utc = 37;
+		assert_valid(&s);
+		s.view.properties.utc_offset = 36;
+		assert_doubtful(&s, true, "the grandmaster says TAI-UTC is 36 s, this host 37 s");
+		s.view.properties.utc_offset = -1;
+		assert_doubtful(&s, true, "the grandmaster says TAI-UTC is -1 s, this host 37 s");
+		/* The kernel may have been told by ptp4l. */
+		s.view.properties.utc_offset = 36;
+		s.now.tai_utc = 36;
+		s.now.leap_file_tai_utc = 37;
+		assert_doubtful(&s, true, "the grandmaster says TAI-UTC is 36 s, this host 37 s");
+		s.view.properties.utc_offset = 37;
+		assert_valid(&s);
+		/* Nothing to compare with. */
+		s.now.leap_file_tai_utc = s.now.tai_utc = 0;
+		s.view.properties.utc_offset = 36;
+		assert_valid(&s);
+	}
+	/* Where nothing is converted, nothing matters; what is not valid is nobody's word. */
+	s.now.tai_utc = s.now.leap_file_tai_utc = 37;
+	s.view.properties.ptp_timescale = false;
+	assert_valid(&s);
+	s.view.properties.ptp_timescale = true;
+	s.view.properties.utc_offset_valid = false;
+	assert_valid(&s);
+}
+
 /* The hardware clock is on TAI: the grandmaster's account of UTC, the kernel's, or none. */
 static void test_hardware(void **state)
 {
@@ -379,7 +440,7 @@ static void test_hardware(void **state)
 		assert_string_equal(s.reading.source, "ptp-phc");
 	}
 	s.now.tai_utc = 36;
-	assert_valid(&s);
+	judge(&s);
 	assert_int_equal(s.measurement.tai_utc, 37);
 	s.view.properties.utc_offset_valid = false;
 	assert_valid(&s);
@@ -482,26 +543,71 @@ static void test_refusal(void **state)
 	assert_int_equal(s.view.refused, PTP_TIME_STATUS_NP);
 }
 
+#define CONFUSION "; that is TAI-UTC: see ptpTimescale in docs/clocks/ptp.md"
+
+static void suspect(struct situation *s, int64_t offset_ns)
+{
+	judge(s);
+	s->reading.offset_ns = offset_ns;
+	ptp_view_suspect(&s->now, &s->reading);
+}
+
+/* 37 s, if this host knows no better: of UTC that was taken for TAI, or of the contrary. */
+static void test_confusion(void **state)
+{
+	static const int64_t not [] = {
+		0, -276, 36 * SECOND, 37 * SECOND + 1000001, -37 * SECOND + 1000001, INT64_MAX, INT64_MIN};
+	struct situation s = plain();
+	char text[2 * sizeof s.reading.text];
+
+	(void)state;
+	for (size_t i = 0; i < sizeof not / sizeof not [0]; i++) {
+		suspect(&s, not [i]);
+		assert_int_equal(s.reading.state, OWAMP_CLOCK_VALID);
+		assert_null(strstr(s.reading.text, "TAI"));
+	}
+	suspect(&s, 37 * SECOND + 1000000);
+	assert_int_equal(s.reading.state, OWAMP_CLOCK_DOUBTFUL);
+	assert_string_equal(s.reading.text, "the clock seems to be off by +37 s" CONFUSION);
+	suspect(&s, -37 * SECOND - 999999);
+	assert_string_equal(s.reading.text, "the clock seems to be off by -37 s" CONFUSION);
+	/* What else is wrong is said as well. */
+	s.view.properties.time_traceable = false;
+	s.view.parent.clock_class = 248;
+	judge(&s);
+	snprintf(text, sizeof text, "%s; the clock seems to be off by +37 s" CONFUSION, s.reading.text);
+	suspect(&s, 37 * SECOND);
+	assert_string_equal(s.reading.text, text);
+	memset(s.reading.text, 'x', sizeof s.reading.text - 1);
+	ptp_view_suspect(&s.now, &s.reading);
+	assert_string_equal(s.reading.text + strlen(s.reading.text) - strlen(CONFUSION), CONFUSION);
+	/* After leap seconds to come. */
+	s = plain();
+	s.view.properties.utc_offset = 38;
+	s.now.tai_utc = 38;
+	suspect(&s, 37 * SECOND);
+	assert_int_equal(s.reading.state, OWAMP_CLOCK_VALID);
+	suspect(&s, 38 * SECOND);
+	assert_string_equal(s.reading.text, "the clock seems to be off by +38 s" CONFUSION);
+	s.view.properties.utc_offset = 39;
+	s.now.leap_file_tai_utc = 39;
+	suspect(&s, 39 * SECOND);
+	assert_string_equal(s.reading.text, "the clock seems to be off by +39 s" CONFUSION);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_plain),
-		cmocka_unit_test(test_error),
-		cmocka_unit_test(test_absurd_errors),
-		cmocka_unit_test(test_port_states),
-		cmocka_unit_test(test_steering),
-		cmocka_unit_test(test_ports),
-		cmocka_unit_test(test_many_ports),
-		cmocka_unit_test(test_traceable),
-		cmocka_unit_test(test_arbitrary_timescale),
-		cmocka_unit_test(test_accuracy),
-		cmocka_unit_test(test_leap_seconds),
-		cmocka_unit_test(test_own_utc_offset),
-		cmocka_unit_test(test_hardware),
-		cmocka_unit_test(test_no_measurement),
-		cmocka_unit_test(test_fresh),
-		cmocka_unit_test(test_completeness),
-		cmocka_unit_test(test_refusal),
+		cmocka_unit_test(test_plain),           cmocka_unit_test(test_error),
+		cmocka_unit_test(test_hops_not_stated), cmocka_unit_test(test_absurd_errors),
+		cmocka_unit_test(test_port_states),     cmocka_unit_test(test_steering),
+		cmocka_unit_test(test_ports),           cmocka_unit_test(test_many_ports),
+		cmocka_unit_test(test_traceable),       cmocka_unit_test(test_arbitrary_timescale),
+		cmocka_unit_test(test_accuracy),        cmocka_unit_test(test_leap_seconds),
+		cmocka_unit_test(test_own_utc_offset),  cmocka_unit_test(test_contradiction),
+		cmocka_unit_test(test_hardware),        cmocka_unit_test(test_no_measurement),
+		cmocka_unit_test(test_fresh),           cmocka_unit_test(test_completeness),
+		cmocka_unit_test(test_refusal),         cmocka_unit_test(test_confusion),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -142,6 +142,25 @@ static void test_mode_0(void **state)
 	end(&w);
 }
 
+/* Made by a reader, as chronyd does: mode and valid are 0, but nobody took anything away. */
+static void test_blank(void **state)
+{
+	struct world w;
+
+	(void)state;
+	begin_attached(&w);
+	memset((void *)(intptr_t)w.segment, 0, sizeof *w.segment);
+	for (int i = 0; i < 12; i++) {
+		pass(&w, S);
+		(void)sample(&w);
+		assert_state(&w, OWAMP_CLOCK_DOUBTFUL, "nobody has written to unit # yet");
+	}
+	w.segment->precision = -20;
+	assert_state(&w, OWAMP_CLOCK_DOUBTFUL,
+		     "unit # is not in mode 1, and another reader takes away what is in it");
+	end(&w);
+}
+
 static void test_leap(void **state)
 {
 	struct world w;
@@ -278,9 +297,9 @@ int main(void)
 		cmocka_unit_test(test_valid),        cmocka_unit_test(test_stale),
 		cmocka_unit_test(test_left_behind),  cmocka_unit_test(test_microseconds),
 		cmocka_unit_test(test_other_reader), cmocka_unit_test(test_mode_0),
-		cmocka_unit_test(test_leap),         cmocka_unit_test(test_nonsense),
-		cmocka_unit_test(test_set),          cmocka_unit_test(test_absent),
-		cmocka_unit_test(test_recreated),
+		cmocka_unit_test(test_blank),        cmocka_unit_test(test_leap),
+		cmocka_unit_test(test_nonsense),     cmocka_unit_test(test_set),
+		cmocka_unit_test(test_absent),       cmocka_unit_test(test_recreated),
 	};
 
 	/* Where that is allowed nothing is left behind, and nobody else's is met. */

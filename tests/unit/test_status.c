@@ -11,6 +11,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <jansson.h>
+#include <stdbool.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -20,8 +21,9 @@
 #include "owamp/error.h"
 #include "owampd/status.h"
 
-#define NOBODY  65534
-#define CLIENTS 12 /* at a time; there is room for 16 that wait */
+#define NOBODY   65534
+#define ANSWERED "a server answers there already" /* which is as it should be for --check-config */
+#define CLIENTS  12                               /* at a time; there is room for 16 that wait */
 
 struct world {
 	char folder[64];
@@ -71,20 +73,33 @@ static int end(void **state)
 static void open_status(struct world *world)
 {
 	char error[200];
+	struct stat before, after;
+	bool was_there = lstat(world->path, &before) == 0;
 
+	/* Looking changes nothing. */
+	assert_int_equal(status_check(world->path, &world->privileges, error, sizeof(error)), 0);
+	assert_int_equal(lstat(world->path, &after) == 0, was_there);
+	assert_true(!was_there || before.st_ino == after.st_ino);
 	assert_int_equal(status_bind(&world->status, world->path, &world->privileges, error, sizeof(error)),
 			 0);
 	assert_int_equal(status_serve(world->status, world->loop, world->clock), 0);
 }
 
+/* By the start and by --check-config alike. */
 static void refused(struct world *world, const char *why)
 {
 	struct status *status;
 	char error[200] = "", wanted[300];
 
+	snprintf(wanted, sizeof(wanted), "status_socket %s: %s", world->path, why);
+	if (strcmp(why, ANSWERED) != 0) {
+		assert_int_not_equal(status_check(world->path, &world->privileges, error, sizeof(error)), 0);
+		assert_string_equal(error, wanted);
+	} else {
+		assert_int_equal(status_check(world->path, &world->privileges, error, sizeof(error)), 0);
+	}
 	assert_int_not_equal(status_bind(&status, world->path, &world->privileges, error, sizeof(error)), 0);
 	assert_null(status);
-	snprintf(wanted, sizeof(wanted), "status_socket %s: %s", world->path, why);
 	assert_string_equal(error, wanted);
 }
 
@@ -230,7 +245,7 @@ static void test_taken(void **state)
 	assert_int_equal(unlink(world->path), 0);
 	open_status(world);
 	assert_int_equal(lstat(world->path, &before), 0);
-	refused(world, "a server answers there already");
+	refused(world, ANSWERED);
 	assert_int_equal(lstat(world->path, &after), 0);
 	assert_int_equal(before.st_ino, after.st_ino);
 }
@@ -290,13 +305,53 @@ static void test_owner(void **state)
 	assert_int_equal(rmdir(world->path), 0);
 }
 
+/* Root makes and removes nothing in a folder where others decide what is there. */
+static void test_foreign_folder(void **state)
+{
+	static const char *const shared =
+		"its folder is root's, but others can write to it, if not the server's user";
+	static const char *const foreign = "its folder is neither root's nor the server's user's";
+	struct world *world = *state;
+
+	if (geteuid() != 0) {
+		print_message("SKIPPED: this needs root\n");
+		skip();
+	}
+	world->privileges = (struct privileges){.wanted = true, .uid = NOBODY, .gid = NOBODY};
+	assert_int_equal(chown(world->folder, NOBODY - 1, NOBODY - 1), 0);
+	refused(world, foreign);
+	assert_int_equal(chmod(world->folder, 0755), 0);
+	refused(world, foreign);
+	assert_int_equal(chown(world->folder, 0, NOBODY - 1), 0);
+	assert_int_equal(chmod(world->folder, 0775), 0);
+	refused(world, shared);
+	assert_int_equal(chmod(world->folder, 0702), 0);
+	assert_int_equal(chown(world->folder, 0, NOBODY), 0);
+	refused(world, shared);
+	/* Also what is there already. */
+	close(open(world->path, O_CREAT | O_WRONLY, 0600));
+	refused(world, shared);
+	assert_int_equal(chmod(world->folder, 0700), 0);
+	refused(world, "is something else than a socket");
+	assert_int_equal(unlink(world->path), 0);
+	/* The user's own, but locked. */
+	assert_int_equal(chown(world->folder, NOBODY, NOBODY), 0);
+	assert_int_equal(chmod(world->folder, 0500), 0);
+	refused(world, "Permission denied");
+	/* His by the group's right. */
+	assert_int_equal(chown(world->folder, NOBODY - 1, NOBODY), 0);
+	assert_int_equal(chmod(world->folder, 0770), 0);
+	open_status(world);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, begin, end)
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(test_answer), TEST(test_rude),  TEST(test_file),      TEST(test_replaced),
-		TEST(test_taken),  TEST(test_stale), TEST(test_no_folder), TEST(test_owner),
+		TEST(test_answer),    TEST(test_rude),  TEST(test_file),
+		TEST(test_replaced),  TEST(test_taken), TEST(test_stale),
+		TEST(test_no_folder), TEST(test_owner), TEST(test_foreign_folder),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

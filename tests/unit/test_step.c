@@ -11,10 +11,11 @@
 #define MS     INT64_C(1000000)
 #define SECOND INT64_C(1000000000)
 
-/* 2026-11-21, an hour after the machine was started, with TAI - UTC of 37 s. */
-#define REAL INT64_C(1795262400000000000)
-#define HOUR (3600 * SECOND)
-#define TAI  (37 * SECOND)
+/* The last second before 2026-11-21, an hour after the machine was started, with TAI - UTC of 37 s. */
+#define MIDNIGHT INT64_C(1795219200000000000)
+#define REAL     (MIDNIGHT - SECOND)
+#define HOUR     (3600 * SECOND)
+#define TAI      (37 * SECOND)
 
 static const struct step_reading first = {
 	.mono_ns = HOUR,
@@ -72,11 +73,32 @@ static void test_set(void **state)
 	assert_kind(-SECOND - 2 * MS, 0, 0, STEP_SET, -SECOND - 2 * MS);
 }
 
+/* CLOCK_REALTIME is seen to have been moved without TAI, when it says so. */
+static void assert_at(int64_t real_ns, int64_t step_ns, enum step_kind kind)
+{
+	struct step_reading now = later(step_ns, 0, 0);
+	int64_t found;
+
+	now.real_ns = real_ns;
+	assert_int_equal(step_judge(&first, &now, &found), kind);
+	assert_int_equal(found, step_ns);
+}
+
 static void test_leap(void **state)
 {
 	(void)state;
 	assert_kind(-SECOND, 0, 0, STEP_LEAP, -SECOND);
 	assert_kind(SECOND, 0, 0, STEP_LEAP, SECOND);
+	/* The last second of the day begins anew, or the next day begins a second early. */
+	assert_at(MIDNIGHT - 1, -SECOND, STEP_LEAP);
+	assert_at(MIDNIGHT + MS, SECOND, STEP_LEAP);
+	assert_at(MIDNIGHT - 2 * SECOND + 1, -SECOND, STEP_LEAP);
+	assert_at(MIDNIGHT + 2 * SECOND - 1, SECOND, STEP_LEAP);
+	/* Too long ago, or not yet; and 14:13. */
+	assert_at(MIDNIGHT - 2 * SECOND, -SECOND, STEP_SET);
+	assert_at(MIDNIGHT + 2 * SECOND, -SECOND, STEP_SET);
+	assert_at(MIDNIGHT + 2 * SECOND, SECOND, STEP_SET);
+	assert_at(MIDNIGHT + 14 * HOUR + 13 * 60 * SECOND, -SECOND, STEP_SET);
 	/* The reading's own noise. */
 	assert_kind(-SECOND + 300, 300, 0, STEP_LEAP, -SECOND + 300);
 }

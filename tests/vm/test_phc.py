@@ -78,7 +78,10 @@ class Phc(vm_case.VmCase):
     def test_tai_unknown(self):
         kernel_clock.set_tai(0)
         self.module("owphc", offset_ns=TAI_UTC * SECOND)
-        look = self.look(self.space, source(), settings='leap_file = "/dev/null"')
+        leap = os.path.join(self.directory(), "leap")
+        with open(leap, "w", encoding="ascii") as file:
+            file.write("#@\t2303683200\n2272060800\t10\n")  # which expired in 1973
+        look = self.look(self.space, source(), settings='leap_file = "%s"' % leap)
         self.assertFalse(look["synchronized"])
         self.assertEqual(look["sources"]["card"]["state"], "doubtful")
         self.assertRegex(look["sources"]["card"]["text"], "^TAI - UTC is not known")

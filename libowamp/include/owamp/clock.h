@@ -26,13 +26,18 @@ struct owamp_clock;
  * POSIX counts it, without leap seconds.
  */
 struct owamp_clock_snapshot {
-	bool synchronized;         /* an external source of UTC vouches for the bound */
-	bool disagreement;         /* sources contradict each other; then it is not synchronized */
-	int64_t bound_ns;          /* |CLOCK_REALTIME - UTC| at sampled_at_mono, at most */
-	int64_t sampled_at_mono;   /* CLOCK_MONOTONIC, ns: when the source measured */
-	int64_t drift_ppb;         /* by which the bound grows with age */
-	const char *source;        /* what the bound comes from: owamp_clock_source_words(); static text */
-	int64_t since_mono;        /* it has come from there since */
+	/*
+	 * An external source of UTC vouches for the bound: as of the last round of
+	 * samples, and for no stamp that is later than vouched_until_mono.
+	 */
+	bool synchronized;
+	bool disagreement;          /* sources contradict each other; then it is not synchronized */
+	int64_t bound_ns;           /* |CLOCK_REALTIME - UTC| at sampled_at_mono, at most */
+	int64_t sampled_at_mono;    /* CLOCK_MONOTONIC, ns: when the source measured */
+	int64_t drift_ppb;          /* by which the bound grows with age, and for stamps from before */
+	int64_t vouched_until_mono; /* some rounds on, or a holdover's end; 0: not synchronized */
+	const char *source;         /* what the bound comes from: owamp_clock_source_words(); static text */
+	int64_t since_mono;         /* it has come from there since */
 	int64_t real_less_mono_ns; /* CLOCK_REALTIME less CLOCK_MONOTONIC: changes only if the clock is set */
 	uint32_t steps;            /* times it was set since owamp_clock_new(); leap seconds do not count */
 	int32_t leap;              /* at the end of the day: 1 is inserted, -1 deleted, 0 neither */
@@ -67,6 +72,7 @@ enum owamp_clock_kind {
 #define OWAMP_CLOCK_NAME_SIZE   32
 #define OWAMP_CLOCK_PATH_SIZE   108 /* as in struct sockaddr_un */
 #define OWAMP_CLOCK_TEXT_SIZE   256
+#define OWAMP_CLOCK_USER_SIZE   32
 
 /* What a hardware clock counts. */
 enum owamp_clock_timescale {
@@ -87,7 +93,11 @@ struct owamp_clock_source_config {
 			 * then the source does not vouch.
 			 */
 			int64_t accuracy_ns;
-			int64_t hop_error_ns; /* for each boundary clock on the way */
+			/*
+			 * For each boundary clock on the way, and the link before it; 0: not
+			 * stated, so the source does not vouch behind any.
+			 */
+			int64_t hop_error_ns;
 			/* clockClasses that are UTC even if timeTraceable is not set: bits 0 to 255. */
 			uint64_t classes[4];
 			/* ptp4l measures only (free_running): UNCALIBRATED is then the state to be in. */
@@ -106,10 +116,17 @@ struct owamp_clock_source_config {
 			int64_t pps_error_ns;               /* latency of the pulse's interrupt */
 			int64_t serial_error_ns;            /* of the messages' arrival */
 			int64_t serial_offset_ns;           /* by which they usually are late */
+			/*
+			 * Who listens at a host of loopback has to be root, who runs this, or
+			 * this user; "": nobody else.
+			 */
+			char user[OWAMP_CLOCK_USER_SIZE];
 		} gps;
 		struct {
 			unsigned unit;
 			int64_t error_ns; /* beside the precision the segment states */
+			/* Whose it may be beside root and who runs this; "": nobody else's. */
+			char user[OWAMP_CLOCK_USER_SIZE];
 		} shm;
 		struct {
 			char host[64]; /* numeric, or localhost; "": socket */
@@ -131,13 +148,17 @@ struct owamp_clock_config {
 	size_t count;
 	/* The clock never runs off by more, when no source tells; ppb. */
 	int64_t drift_max_ppb;
-	/* While nothing is heard of a source, what it said last counts as long as the bound is within this.
+	/*
+	 * While nothing is heard of a source, what it said last counts as long as
+	 * the bound is within this (or within twice what it was), and for so long.
 	 */
 	int64_t holdover_ns;
+	int64_t holdover_time_ns; /* since it was last valid; 0: its last word does not count */
 	/*
 	 * The sources smear leap seconds over so long, centred on them (linear), so
 	 * that their time is not UTC in between; 0: they do not. leap_file is a
-	 * leap-seconds.list, which is needed to know when.
+	 * leap-seconds.list, which is needed to know when; "": none. One that cannot
+	 * be used is an error, but for OWAMP_CLOCK_LEAP_FILE where nothing is smeared.
 	 */
 	int64_t smear_ns;
 	char leap_file[OWAMP_CLOCK_PATH_SIZE];
@@ -150,14 +171,14 @@ struct owamp_clock_config {
 	void *open_context;
 };
 
-#define OWAMP_CLOCK_DRIFT_MAX_PPB   100000
-#define OWAMP_CLOCK_HOLDOVER_NS     1000000
-#define OWAMP_CLOCK_HOP_ERROR_NS    100
-#define OWAMP_CLOCK_PPS_ERROR_NS    20000
-#define OWAMP_CLOCK_SERIAL_ERROR_NS 500000000
-#define OWAMP_CLOCK_SHM_ERROR_NS    500000000 /* gpsd states 2^-20 s for its messages too */
-#define OWAMP_CLOCK_PTP_SOCKET      "/var/run/ptp4l"
-#define OWAMP_CLOCK_LEAP_FILE       "/usr/share/zoneinfo/leap-seconds.list"
+#define OWAMP_CLOCK_DRIFT_MAX_PPB    100000
+#define OWAMP_CLOCK_HOLDOVER_NS      1000000
+#define OWAMP_CLOCK_HOLDOVER_TIME_NS INT64_C(600000000000)
+#define OWAMP_CLOCK_PPS_ERROR_NS     20000
+#define OWAMP_CLOCK_SERIAL_ERROR_NS  500000000
+#define OWAMP_CLOCK_SHM_ERROR_NS     500000000 /* gpsd states 2^-20 s for its messages too */
+#define OWAMP_CLOCK_PTP_SOCKET       "/var/run/ptp4l"
+#define OWAMP_CLOCK_LEAP_FILE        "/usr/share/zoneinfo/leap-seconds.list"
 
 /* A source with its kind's name and defaults. */
 OWAMP_API void owamp_clock_source_default(struct owamp_clock_source_config *source,
@@ -187,12 +208,13 @@ OWAMP_API void owamp_clock_free(struct owamp_clock *clock);
 /* The latest snapshot; any thread. */
 OWAMP_API void owamp_clock_read(const struct owamp_clock *clock, struct owamp_clock_snapshot *snapshot);
 
-/* The bound of a snapshot at a later time, rounded up. */
+/* The bound of a snapshot at a time, later than the sample or earlier, rounded up. */
 OWAMP_API int64_t owamp_clock_bound(const struct owamp_clock_snapshot *snapshot, int64_t now_mono);
 
 /*
  * The Error Estimate for a stamp taken at now_mono with a further uncertainty
- * of extra_ns (of the act of stamping). Any thread.
+ * of extra_ns (of the act of stamping); S is off if nobody has looked at the
+ * sources for so long that nobody vouches for that time. Any thread.
  */
 OWAMP_API uint16_t owamp_clock_error(const struct owamp_clock *clock, int64_t now_mono, int64_t extra_ns);
 
@@ -215,10 +237,10 @@ enum owamp_clock_steering {
 	OWAMP_CLOCK_STEERED_BY_CHRONY,
 	OWAMP_CLOCK_STEERED_BY_NTP,  /* another daemon that keeps the kernel's account: ntpd, ntpsec */
 	OWAMP_CLOCK_STEERED_BY_SNTP, /* one that does not: systemd-timesyncd */
-	OWAMP_CLOCK_STEERED_BY_PTP,  /* ptp4l or phc2sys */
+	OWAMP_CLOCK_STEERED_BY_PTP,  /* ptp4l, phc2sys, or another that tells the kernel no error */
 };
 
-/* "chronyd", "ptp4l or phc2sys", ..., "nobody that is known". Static text. */
+/* "chronyd", "ptp4l, phc2sys or the like", ..., "nobody that is known". Static text. */
 OWAMP_API const char *owamp_clock_steering_words(enum owamp_clock_steering steering);
 
 enum owamp_clock_state {
@@ -263,7 +285,10 @@ struct owamp_clock_status {
 	struct owamp_clock_source_status sources[OWAMP_CLOCK_SOURCES_MAX];
 };
 
-/* What the sources said at the last sample. Any thread; takes a lock. */
+/*
+ * What the sources said at the last sample; its snapshot is synchronized only if
+ * they vouch for the time of the call. Any thread; takes a lock.
+ */
 OWAMP_API void owamp_clock_status(struct owamp_clock *clock, struct owamp_clock_status *status);
 
 /* How many rounds of samples were taken: one by owamp_clock_new(), then one a second and one after each step.
