@@ -34,7 +34,8 @@
 /* A Sync may have come after the look at the clocks. */
 #define FUTURE_NS SECOND_NS
 
-#define ASK_MOST 5
+#define ASK_MOST  5
+#define DROP_MOST 64
 
 /* What is asked of the system beside the opener; for tests others can be given. */
 struct ptp_operations {
@@ -196,6 +197,17 @@ static int ask(struct ptp *ptp, const enum ptp_id *ids, size_t count, int64_t de
 	return error;
 }
 
+/* Late ones. If nobody read them while its queue is full, ptp4l would end up waiting for us for ever. */
+static void drop_answers(const struct ptp *ptp)
+{
+	uint8_t data[PTP_ANSWER_SIZE];
+
+	for (int i = 0; i < DROP_MOST; i++) {
+		if (recv(ptp->fd, data, sizeof data, MSG_DONTWAIT) < 0)
+			return;
+	}
+}
+
 /*
  * In turns: what every port answers is asked one after the other, as a queue
  * of datagrams holds eleven, and ptp4l waits while ours is full.
@@ -211,6 +223,7 @@ static int ask_all(struct ptp *ptp)
 	int error;
 
 	memset(&ptp->view, 0, sizeof ptp->view);
+	drop_answers(ptp);
 	error = ask(ptp, once, ASK_MOST, deadline);
 	for (size_t i = 0; i < sizeof by_port / sizeof by_port[0] && !error; i++)
 		error = ask(ptp, &by_port[i], 1, deadline);

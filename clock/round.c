@@ -97,7 +97,7 @@ static bool is_leaping(struct owamp_clock *clock, const struct step_reading *now
 {
 	int64_t to_midnight = DAY_S * SECOND_NS - now->real_ns % (DAY_S * SECOND_NS);
 
-	if (clock->leap_mono && llabs(now->mono_ns - clock->leap_mono) < LEAPING_NS)
+	if (clock->leap_mono && now->mono_ns - clock->leap_mono < LEAPING_NS)
 		return true;
 	if (leap == 0 || to_midnight >= LEAPING_NS)
 		return false;

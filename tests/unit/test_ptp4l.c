@@ -292,17 +292,20 @@ static void test_late_answers(void **state)
 	assert_measured(s, sync_mono(s), 55, 2073 + 100);
 }
 
-static void assert_recovers(struct scene *s)
+/* The fake's lock is free all the time: it keeps it while it waits until its answers are read. */
+static void await_recovery(struct scene *s)
 {
-	struct pollfd pollfd = {.fd = ((struct ptp *)s->source.self)->fd, .events = POLLIN};
+	struct ptp *ptp = s->source.self;
+	struct pollfd pollfd = {.fd = ptp->fd, .events = POLLIN};
 	int64_t deadline = owamp_mono_ns() + 20 * SECOND;
 
-	pthread_mutex_unlock(&s->fake.lock);
 	s->holds = true;
 	do {
 		(void)poll(&pollfd, 1, 100);
 		look_at(s);
 	} while (s->reading.state == OWAMP_CLOCK_ABSENT && owamp_mono_ns() < deadline);
+	if (s->reading.state == OWAMP_CLOCK_ABSENT)
+		disconnect(ptp);
 	s->holds = false;
 	pthread_mutex_lock(&s->fake.lock);
 	if (s->reading.state != OWAMP_CLOCK_VALID)
@@ -326,11 +329,27 @@ static void test_queue_full(void **state)
 		assert_state(s, OWAMP_CLOCK_ABSENT,
 			     "ptp4l does not read what it is asked (its queue is full): does it hang?");
 	assert_int_equal(s->opened, 1);
-	s->holds = false;
-	assert_recovers(s);
+	pthread_mutex_unlock(&s->fake.lock);
+	await_recovery(s);
 	s->fake.offset_ns = 55;
 	s->fake.ingress_ns++;
 	assert_measured(s, sync_mono(s), 55, 2073 + 100);
+}
+
+/* It waits until somebody reads what it answered, and does not read meanwhile. */
+static void test_answers_pile_up(void **state)
+{
+	struct scene *s = *state;
+	struct ptp *ptp = s->source.self;
+	struct pollfd pollfd = {.fd = ptp->fd, .events = POLLOUT};
+	int asked = 0;
+
+	s->fake.port_count = FAKE_PORTS;
+	pthread_mutex_unlock(&s->fake.lock);
+	while (poll(&pollfd, 1, 500) == 1 && asked < 1000)
+		asked += send_get(ptp, 60000, PTP_PORT_DATA_SET) == 0;
+	await_recovery(s);
+	assert_in_range(asked, 1, 999);
 }
 
 /* 65536 looks are a day or so; the number is one of 16 bits. */
@@ -730,6 +749,7 @@ int main(void)
 		TEST(test_answers_of_others),
 		TEST(test_late_answers),
 		TEST(test_queue_full),
+		TEST(test_answers_pile_up),
 		TEST(test_sequence_wraps),
 		TEST(test_domain),
 		TEST(test_incomplete),
