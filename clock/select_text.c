@@ -123,7 +123,7 @@ static void silent_text(const struct select *select, size_t index, char *text, s
 		append(text, size, "used, ");
 	append(text, size, "silent for %s", words_age(age, select->now_mono - member->interval.mono_ns));
 	if (member->reading.text[0])
-		append(text, size, " (%.80s)", member->reading.text);
+		append(text, size, " (%.120s)", member->reading.text);
 	if (member->holdover)
 		append(text, size, ": its last word counts up to %s or for %s",
 		       words_bound(limit, member->limit_ns),

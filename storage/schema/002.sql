@@ -6,7 +6,7 @@ DROP VIEW IF EXISTS clock_events;
 
 -- What the clock of the host that wrote the archive said of itself: when it changed, and each minute.
 CREATE TABLE clock_2 (
-	clock_id INTEGER PRIMARY KEY, -- ascending as it was seen; times are not, if the clock was set back
+	clock_id INTEGER PRIMARY KEY AUTOINCREMENT, -- ascending as it was seen; times are not, if the clock was set back
 	time_ns INTEGER NOT NULL,
 	program TEXT NOT NULL,
 	source TEXT NOT NULL,     -- what the bound comes from: ptp, gps-pps, chrony, kernel, ...; none

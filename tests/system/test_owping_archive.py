@@ -212,7 +212,7 @@ class Base(harness.SystemTest):
             self.assertEqual(bool(row["synchronized"]), run.document["clock"]["synchronized"])
             self.assertGreater(row["bound_ns"], 0)
             self.assertEqual(row["steered_by"], run.document["clock"]["steered_by"])
-            sources = self.rows("SELECT * FROM clock_sources WHERE time_ns = %d" % row["time_ns"])
+            sources = self.rows("SELECT * FROM clock_sources WHERE clock_id = %d" % row["clock_id"])
             self.assertEqual(sorted(source["name"] for source in sources),
                              sorted(source["name"] for source in run.document["clock"]["sources"]))
             for source in sources:
