@@ -31,6 +31,8 @@ struct owamp_clock {
 	/* Of the offsets, for who needs no more: CLOCK_REALTIME less CLOCK_MONOTONIC. */
 	_Atomic int64_t shift_ns;
 	_Atomic int64_t shift_error_ns;
+	/* What shift_ns will be any moment, or was a moment ago, because of a leap second. */
+	_Atomic int64_t leap_shift_ns;
 	atomic_uint_fast64_t rounds;
 
 	struct owamp_clock_config config;
@@ -44,6 +46,7 @@ struct owamp_clock {
 	size_t source_count;
 	struct select *select;
 	struct step_reading offsets; /* of the clocks, since the system clock was last set */
+	int64_t leap_move_ns;        /* around a leap second: from shift_ns to leap_shift_ns; otherwise 0 */
 	int64_t leap_mono;           /* of the last leap second seen, or the next one announced; 0: none */
 	unsigned hurry;              /* rounds to be taken in a hurry */
 

@@ -58,9 +58,11 @@ int64_t owamp_clock_deviation(const struct owamp_clock *clock, int64_t before_mo
 			      int64_t after_mono)
 {
 	int64_t shift = clock->shift_ns, slack = clock->shift_error_ns + DEVIATION_NS;
+	int64_t leap_shift = clock->leap_shift_ns;
 	int64_t least = real_ns - after_mono, most = real_ns - before_mono;
 
-	if (shift >= least - slack && shift <= most + slack)
+	if ((shift >= least - slack && shift <= most + slack) ||
+	    (leap_shift >= least - slack && leap_shift <= most + slack))
 		return 0;
 	return most < shift ? least - shift : most - shift;
 }

@@ -26,6 +26,7 @@ static void publish_shift(struct owamp_clock *clock)
 	if (clock->offsets.uncertainty_ns > clock->shift_error_ns)
 		clock->shift_error_ns = clock->offsets.uncertainty_ns;
 	clock->shift_ns = clock->offsets.real_less_mono_ns;
+	clock->leap_shift_ns = clock->offsets.real_less_mono_ns + clock->leap_move_ns;
 	clock->shift_error_ns = clock->offsets.uncertainty_ns;
 }
 
@@ -71,6 +72,7 @@ enum step_kind clock_look_for_step(struct owamp_clock *clock, struct step_readin
 	now->real_less_mono_ns = clock->offsets.real_less_mono_ns;
 	if (kind == STEP_NONE)
 		return kind;
+	clock->leap_move_ns = kind == STEP_LEAP ? -step_ns : 0;
 	if (kind == STEP_LEAP)
 		clock->leap_mono = now->mono_ns;
 	else
@@ -124,6 +126,11 @@ static void ask_kernel(struct owamp_clock *clock, const struct step_reading *now
 	(void)clock_kernel_facts(&facts->kernel);
 	reread_leap_seconds(clock, now->mono_ns);
 	facts->leaping = is_leaping(clock, now, announced(clock, facts->kernel.leap));
+	/* With the second that is added to the bound meanwhile, a stamp may be of before or after. */
+	if (!facts->leaping)
+		clock->leap_move_ns = 0;
+	else if (now->mono_ns < clock->leap_mono)
+		clock->leap_move_ns = -facts->kernel.leap * SECOND_NS;
 	facts->smear_unknown = clock->config.smear_ns > 0 &&
 			       !leap_smear_is_known(&clock->leap, clock->config.smear_ns, now->real_ns);
 	facts->smear_ns = leap_smear_most(&clock->leap, clock->config.smear_ns, now->real_ns);

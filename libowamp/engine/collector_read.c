@@ -171,7 +171,7 @@ static uint16_t error_estimate(const struct owamp_collector *collector, const st
 	int64_t deviation = reading->deviation_ns;
 
 	if (deviation == 0 && !sure)
-		deviation = setting->shift_ns - setting->before_ns;
+		deviation = owamp_clock_deviation(collector->clock, 0, setting->before_ns, 0);
 	if (deviation != 0)
 		return owamp_clock_error_set(collector->clock, mono_ns, extra_ns, deviation);
 	/* Vouched for when it was read. */

@@ -140,7 +140,7 @@ static void set_snapshot(struct owamp_clock *clock, bool synchronized, int64_t b
 	};
 
 	latch_write(&clock->latch, &snapshot, sizeof snapshot);
-	clock->shift_ns = snapshot.real_less_mono_ns;
+	clock->shift_ns = clock->leap_shift_ns = snapshot.real_less_mono_ns;
 }
 
 static struct owamp_clock *fixed_clock(bool synchronized, int64_t bound_ns, int64_t drift_ppb)
@@ -346,6 +346,12 @@ static void test_deviation(void **state)
 			 -5 * SECOND - 40);
 	assert_int_equal(owamp_clock_deviation(clock, mono - 10, real + 5 * SECOND, mono + 40),
 			 5 * SECOND + 10);
+	/* A leap second that is due is none, either; another second is. */
+	clock->leap_shift_ns = clock->shift_ns - SECOND;
+	assert_int_equal(owamp_clock_deviation(clock, mono, real - SECOND, mono), 0);
+	assert_int_equal(owamp_clock_deviation(clock, mono, real, mono), 0);
+	assert_int_equal(owamp_clock_deviation(clock, mono, real + SECOND, mono), SECOND);
+	clock->leap_shift_ns = (int64_t)clock->shift_ns;
 	/* What is known of the offset only so well is no step. */
 	clock->shift_error_ns = 3000;
 	assert_int_equal(owamp_clock_deviation(clock, mono, real + 4000, mono), 0);
