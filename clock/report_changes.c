@@ -45,7 +45,7 @@ static void look_at_alarm(const struct changes *changes)
 	if (now->alarm[0] && (!was || !same_contradiction(before, now)))
 		say(changes, LOG_ERR, "ALARM: %s", now->alarm);
 	else if (was && !now->alarm[0])
-		say(changes, LOG_NOTICE, "no source is contradicted any more");
+		say(changes, LOG_NOTICE, "the alarm is over");
 }
 
 static void look_at_steps(const struct changes *changes)

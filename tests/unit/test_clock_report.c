@@ -697,7 +697,7 @@ static void test_changes_alarm(void **state)
 	assert_line(&log, 0, LOG_ERR, "clock: ALARM: far away contradicts eth0 by 3 s");
 	log = changes(&now, &before);
 	assert_int_equal(log.count, 2);
-	assert_line(&log, 0, LOG_NOTICE, "clock: no source is contradicted any more");
+	assert_line(&log, 0, LOG_NOTICE, "clock: the alarm is over");
 }
 
 static void test_changes_events(void **state)
