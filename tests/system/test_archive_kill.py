@@ -2,6 +2,7 @@
 
 OWAMP_KILL_ROUNDS says how often (200), OWAMP_KILL_SEED makes the moments those of another run.
 """
+import faulthandler
 import json
 import os
 import random
@@ -68,6 +69,7 @@ class Load:
         for thread in self.threads:
             thread.join(harness.PATIENCE)
             if thread.is_alive():
+                faulthandler.dump_traceback(all_threads=True)
                 self.errors.append("a client hangs")
 
     def measurement(self, **options):
