@@ -122,7 +122,7 @@ class Load:
         rng = random.Random("%s %s" % (name, self.seed))
         while not self.over.is_set():
             packets = rng.randrange(3, 25)
-            measurement = self.session(packets=packets, interval=0.002, timeout=0.1,
+            measurement = self.session(packets=packets, interval=0.002, timeout=0.3,
                                        omitted={rng.randrange(packets)}, **options)
             if not measurement:
                 continue
