@@ -70,7 +70,7 @@ class Phc(vm_case.VmCase):
             least, most = system_less_utc()  # before the look: since then it only became more
             look = looks.next()[0]
             self.assertTrue(look["synchronized"])
-            self.assertLess(most, 0)
+            self.assertLess(least, 0)
             self.assertGreaterEqual(look["bound_ns"], -most)
             self.assertGreater(look["drift_ppb"], 79000)
         self.assertLess(least, -4 * 80 * MICROSECOND)
