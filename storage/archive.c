@@ -83,6 +83,12 @@ int archive_integer(struct archive *archive, const char *sql, int64_t *value)
 	return result;
 }
 
+void archive_bind_text(sqlite3_stmt *st, int column, const char *text)
+{
+	if (text)
+		(void)sqlite3_bind_text(st, column, text, -1, SQLITE_TRANSIENT);
+}
+
 int archive_version(void)
 {
 	int version = 0;

@@ -65,6 +65,9 @@ sqlite3_stmt *archive_statement(struct archive *archive, enum archive_statement 
 /* Runs a statement that gives no rows. */
 int archive_run(struct archive *archive, sqlite3_stmt *statement);
 
+/* Copied; NULL stays NULL. */
+void archive_bind_text(sqlite3_stmt *st, int column, const char *text);
+
 int archive_exec(struct archive *archive, const char *sql);
 
 /* The one integer of a query; *value stays if there is no row. */

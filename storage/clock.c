@@ -3,12 +3,6 @@
 
 #include "archive_internal.h"
 
-static void bind_text(sqlite3_stmt *st, int column, const char *text)
-{
-	if (text && text[0])
-		(void)sqlite3_bind_text(st, column, text, -1, SQLITE_TRANSIENT);
-}
-
 int archive_clock_insert(struct archive *archive, const struct archive_clock *clock)
 {
 	sqlite3_stmt *st =
@@ -20,14 +14,14 @@ int archive_clock_insert(struct archive *archive, const struct archive_clock *cl
 	if (!st)
 		return archive_failed(archive);
 	(void)sqlite3_bind_int64(st, 1, clock->time_ns);
-	bind_text(st, 2, clock->program);
-	bind_text(st, 3, clock->source);
+	archive_bind_text(st, 2, clock->program);
+	archive_bind_text(st, 3, clock->source);
 	(void)sqlite3_bind_int(st, 4, clock->synchronized);
 	(void)sqlite3_bind_int64(st, 5, clock->bound_ns);
 	(void)sqlite3_bind_int64(st, 6, clock->step_ns);
 	(void)sqlite3_bind_int64(st, 7, clock->drift_ppb);
-	bind_text(st, 8, clock->steered_by);
-	bind_text(st, 9, clock->alarm);
+	archive_bind_text(st, 8, clock->steered_by);
+	archive_bind_text(st, 9, clock->alarm && clock->alarm[0] ? clock->alarm : NULL);
 	(void)sqlite3_bind_int(st, 10, clock->leap);
 	if (clock->tai_utc)
 		(void)sqlite3_bind_int(st, 11, clock->tai_utc);
@@ -45,10 +39,10 @@ int archive_clock_source_insert(struct archive *archive, const char *program,
 
 	if (!st)
 		return archive_failed(archive);
-	bind_text(st, 1, program);
-	bind_text(st, 2, source->name);
-	bind_text(st, 3, source->source);
-	bind_text(st, 4, owamp_clock_state_name(source->state));
+	archive_bind_text(st, 1, program);
+	archive_bind_text(st, 2, source->name);
+	archive_bind_text(st, 3, source->source);
+	archive_bind_text(st, 4, owamp_clock_state_name(source->state));
 	(void)sqlite3_bind_int(st, 5, source->used);
 	(void)sqlite3_bind_int(st, 6, source->contradicted);
 	(void)sqlite3_bind_int(st, 7, source->steers);
@@ -57,7 +51,7 @@ int archive_clock_source_insert(struct archive *archive, const char *program,
 		(void)sqlite3_bind_int64(st, 9, source->bound_ns);
 		(void)sqlite3_bind_int64(st, 10, source->age_ns);
 	}
-	(void)sqlite3_bind_text(st, 11, source->text, -1, SQLITE_TRANSIENT);
+	archive_bind_text(st, 11, source->text);
 	return archive_run(archive, st);
 }
 

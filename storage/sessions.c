@@ -9,12 +9,6 @@
 
 #include "archive_internal.h"
 
-static void bind_text(sqlite3_stmt *st, int column, const char *text)
-{
-	if (text)
-		(void)sqlite3_bind_text(st, column, text, -1, SQLITE_TRANSIENT);
-}
-
 /* Runs a query for one integer. OWAMP_EDATA: no row. */
 static int one_integer(struct archive *archive, sqlite3_stmt *st, int64_t *value)
 {
@@ -42,14 +36,14 @@ static int put_endpoint(struct archive *archive, const char *address, const char
 
 	if (!add || !rename || !find)
 		return archive_failed(archive);
-	bind_text(add, 1, address);
+	archive_bind_text(add, 1, address);
 	error = archive_run(archive, add);
 	if (!error && name) {
-		bind_text(rename, 1, address);
-		bind_text(rename, 2, name);
+		archive_bind_text(rename, 1, address);
+		archive_bind_text(rename, 2, name);
 		error = archive_run(archive, rename);
 	}
-	bind_text(find, 1, address);
+	archive_bind_text(find, 1, address);
 	return error ? error : one_integer(archive, find, endpoint_id);
 }
 
@@ -82,7 +76,7 @@ static int put_slots(struct archive *archive, int64_t session_id, const struct o
 			return archive_failed(archive);
 		(void)sqlite3_bind_int64(st, 1, session_id);
 		(void)sqlite3_bind_int64(st, 2, i);
-		bind_text(st, 3, fixed ? "fixed" : "exponential");
+		archive_bind_text(st, 3, fixed ? "fixed" : "exponential");
 		(void)sqlite3_bind_int64(st, 4, (int64_t)request->slots[i].interval);
 		error = archive_run(archive, st);
 	}
@@ -106,18 +100,18 @@ static int put_session(struct archive *archive, const struct archive_session *se
 	if (!st)
 		return archive_failed(archive);
 	archive_split_time(request->start, session->created_ns, &start_ns, &start_residue);
-	bind_text(st, 1, owamp_sid_text(request->sid, sid));
+	archive_bind_text(st, 1, owamp_sid_text(request->sid, sid));
 	(void)sqlite3_bind_int64(st, 2, sender_id);
 	(void)sqlite3_bind_int64(st, 3, receiver_id);
 	(void)sqlite3_bind_int(st, 4, request->sender_port);
 	(void)sqlite3_bind_int(st, 5, request->receiver_port);
 	(void)sqlite3_bind_int(st, 6, request->ipvn);
-	bind_text(st, 7, session->received ? "received" : "sent");
-	bind_text(st, 8, request->conf_receiver ? "receiver" : "sender");
-	bind_text(st, 9, owamp_mode_name(session->mode));
-	bind_text(st, 10, session->identity);
-	bind_text(st, 11, session->class_name);
-	bind_text(st, 12, session->peer);
+	archive_bind_text(st, 7, session->received ? "received" : "sent");
+	archive_bind_text(st, 8, request->conf_receiver ? "receiver" : "sender");
+	archive_bind_text(st, 9, owamp_mode_name(session->mode));
+	archive_bind_text(st, 10, session->identity);
+	archive_bind_text(st, 11, session->class_name);
+	archive_bind_text(st, 12, session->peer);
 	(void)sqlite3_bind_int64(st, 13, request->packets);
 	(void)sqlite3_bind_int64(st, 14, request->padding);
 	(void)sqlite3_bind_int64(st, 15, request->type_p);
@@ -125,8 +119,8 @@ static int put_session(struct archive *archive, const struct archive_session *se
 	(void)sqlite3_bind_int64(st, 17, start_ns);
 	(void)sqlite3_bind_int64(st, 18, start_residue);
 	(void)sqlite3_bind_int64(st, 19, session->created_ns);
-	bind_text(st, 20, session->program);
-	bind_text(st, 21, OWAMP_VERSION);
+	archive_bind_text(st, 20, session->program);
+	archive_bind_text(st, 21, OWAMP_VERSION);
 	return archive_run(archive, st);
 }
 
@@ -175,7 +169,7 @@ int archive_session_find(struct archive *archive, const uint8_t sid[OWAMP_SID_SI
 
 	if (!st)
 		return archive_failed(archive);
-	bind_text(st, 1, owamp_sid_text(sid, text));
+	archive_bind_text(st, 1, owamp_sid_text(sid, text));
 	step = sqlite3_step(st);
 	if (step == SQLITE_ROW) {
 		*session_id = sqlite3_column_int64(st, 0);
@@ -244,7 +238,7 @@ static void bind_clock(sqlite3_stmt *st, uint32_t steps, int64_t step_ns, int64_
 	(void)sqlite3_bind_int64(st, 26, steps);
 	(void)sqlite3_bind_int64(st, 27, step_ns);
 	(void)sqlite3_bind_int64(st, 28, bound_max_ns);
-	bind_text(st, 29, source);
+	archive_bind_text(st, 29, source);
 	(void)sqlite3_bind_int(st, 30, contradiction);
 }
 
@@ -253,7 +247,7 @@ static void bind_send_health(sqlite3_stmt *st, const struct owamp_send_health *h
 	(void)sqlite3_bind_int64(st, 2, (int64_t)health->sent);
 	(void)sqlite3_bind_int64(st, 3, (int64_t)health->send_errors);
 	if (health->send_errors)
-		bind_text(st, 4, strerror(health->last_errno));
+		archive_bind_text(st, 4, strerror(health->last_errno));
 	if (health->sent > 0) {
 		(void)sqlite3_bind_int64(st, 5, llround(health->lateness_mean_ns));
 		(void)sqlite3_bind_int64(st, 6, health->lateness_p50_ns);
@@ -329,8 +323,8 @@ int archive_session_finish(struct archive *archive, int64_t session_id, const st
 	if (!st)
 		return archive_failed(archive);
 	(void)sqlite3_bind_int64(st, 1, end->end_ns);
-	bind_text(st, 2, outcomes[end->outcome]);
-	bind_text(st, 3, end->reason);
+	archive_bind_text(st, 2, outcomes[end->outcome]);
+	archive_bind_text(st, 3, end->reason);
 	if (end->stop)
 		(void)sqlite3_bind_int64(st, 4, end->stop->next_seq);
 	(void)sqlite3_bind_int64(st, 5, (int64_t)records);
